@@ -1,0 +1,284 @@
+//! What one run of plimsoll holds: hosts, secrets, slots, locks.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use super::hosts::Hosts;
+use super::journal::Journal;
+use crate::interrupt::Interrupt;
+use crate::report::{Event, Reporter};
+use crate::secret::{Redactor, Secret, SecretStore, encode};
+use crate::wire::Place;
+use crate::wit::types::{CapError, Document, Encoding, Part, Severity};
+
+/// Who can read a value where it goes. Secrets are refused where everybody can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// A container's or a hook's environment, a file's content, standard input, registry credentials.
+    Recipient,
+    /// A command line, a log line, a lock's details: every user of that machine.
+    Everybody,
+}
+
+/// What one run of plimsoll holds.
+pub struct Run {
+    /// Where events go.
+    pub reporter: Arc<Reporter>,
+    /// Ctrl-C.
+    pub interrupt: Interrupt,
+    /// Every privileged call.
+    pub journal: Arc<Journal>,
+    /// Connections.
+    pub hosts: Hosts,
+    /// The project's secrets.
+    pub secrets: SecretStore,
+    /// Key of their fingerprints.
+    pub fingerprint_key: Vec<u8>,
+    /// Names of environment variables that hold secrets.
+    pub secret_variables: Vec<String>,
+    /// The project's folder.
+    pub project: PathBuf,
+    /// Where its hooks are.
+    pub hooks: PathBuf,
+    /// Who deploys.
+    pub performer: String,
+    started: Instant,
+    slots: Mutex<BTreeMap<String, String>>,
+    locks: Mutex<Vec<HeldLock>>,
+    /// Texts of the rendered documents.
+    known: OnceLock<HashSet<String>>,
+    also_hidden: Vec<(String, Secret)>,
+    redactor: OnceLock<Redactor>,
+    in_flight: Arc<Mutex<Vec<(u64, String)>>>,
+}
+
+/// A lock this run holds.
+pub(crate) struct HeldLock {
+    pub(crate) host: String,
+    pub(crate) path: String,
+    pub(crate) place: Place,
+}
+
+/// A privileged call under way; dropped when it ended.
+pub(crate) struct InFlight {
+    id: u64,
+    calls: Arc<Mutex<Vec<(u64, String)>>>,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|(id, _)| *id != self.id);
+    }
+}
+
+/// What a run is made from.
+pub struct Parts {
+    /// Where events go.
+    pub reporter: Arc<Reporter>,
+    /// Ctrl-C.
+    pub interrupt: Interrupt,
+    /// Path of the journal.
+    pub journal: PathBuf,
+    /// Connections.
+    pub hosts: Hosts,
+    /// The project's secrets.
+    pub secrets: SecretStore,
+    /// Key of their fingerprints.
+    pub fingerprint_key: Vec<u8>,
+    /// Names of environment variables that hold secrets.
+    pub secret_variables: Vec<String>,
+    /// The project's folder.
+    pub project: PathBuf,
+    /// Where its hooks are.
+    pub hooks: PathBuf,
+    /// Who deploys.
+    pub performer: String,
+    /// What else must not be shown: literal passwords of the manifest, answers of its commands.
+    pub also_hidden: Vec<(String, Secret)>,
+}
+
+impl Run {
+    /// A run.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            reporter: parts.reporter,
+            interrupt: parts.interrupt,
+            journal: Arc::new(Journal::new(parts.journal)),
+            hosts: parts.hosts,
+            secrets: parts.secrets,
+            fingerprint_key: parts.fingerprint_key,
+            secret_variables: parts.secret_variables,
+            project: parts.project,
+            hooks: parts.hooks,
+            performer: parts.performer,
+            started: Instant::now(),
+            slots: Mutex::default(),
+            locks: Mutex::default(),
+            known: OnceLock::new(),
+            also_hidden: parts.also_hidden,
+            redactor: OnceLock::new(),
+            in_flight: Arc::default(),
+        })
+    }
+
+    /// Fills a slot.
+    pub fn fill(&self, slot: String, text: String) {
+        self.slots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(slot, text);
+    }
+
+    fn slot(&self, name: &str) -> Result<String, CapError> {
+        match name {
+            "now" => Ok(humantime::format_rfc3339_seconds(SystemTime::now()).to_string()),
+            "performer" => Ok(self.performer.clone()),
+            "runtime" => Ok(self.started.elapsed().as_secs().to_string()),
+            other => self
+                .slots
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get(other)
+                .cloned()
+                .ok_or_else(|| CapError::NotPlanned(format!("slot `{other}` is not filled yet"))),
+        }
+    }
+
+    /// The text of a value, for the one call that sends it.
+    pub(crate) fn resolve(&self, value: &[Part], readers: Readers) -> Result<Secret, CapError> {
+        let mut text = String::new();
+        for part in value {
+            match part {
+                Part::Text(plain) => text.push_str(plain),
+                Part::Slot(name) => text.push_str(&self.slot(name)?),
+                Part::Secret(secret) if readers == Readers::Everybody => {
+                    return Err(CapError::NotPlanned(format!(
+                        "secret `{}` would be readable by others there; use standard input, a file or an environment variable",
+                        secret.name
+                    )));
+                }
+                Part::Secret(secret) => {
+                    let found = self
+                        .secrets
+                        .get(&secret.name)
+                        .map_err(|error| CapError::NotFound(error.to_string()))?;
+                    match secret.encoding {
+                        Encoding::Verbatim => text.push_str(found.expose()),
+                        Encoding::EnvFile => text.push_str(&encode::env_file(found.expose())),
+                    }
+                }
+            }
+        }
+        Ok(Secret::new(text))
+    }
+
+    /// Keeps the bytes of the project's secrets out of what comes back. A project whose secrets can't be evaluated
+    /// has none that could come back.
+    pub fn redactor(&self) -> &Redactor {
+        self.redactor.get_or_init(|| {
+            let secrets = self.secrets.all().ok().into_iter().flatten();
+            let also = self
+                .also_hidden
+                .iter()
+                .map(|(name, secret)| (name.as_str(), secret));
+            Redactor::new(
+                secrets
+                    .map(|(name, secret)| (name.as_str(), secret))
+                    .chain(also),
+            )
+        })
+    }
+
+    /// Notes the texts of the rendered documents: components have them already.
+    pub fn know(&self, documents: &[Document]) {
+        let mut texts = HashSet::new();
+        for document in documents {
+            match serde_json::from_str(&document.body) {
+                Ok(tree) => collect(&tree, &mut texts),
+                Err(_) => continue,
+            }
+        }
+        // A second rendering of the same run says the same.
+        let _ = self.known.set(texts);
+    }
+
+    pub(crate) fn is_known(&self, text: &str) -> bool {
+        self.known.get().is_some_and(|known| known.contains(text))
+    }
+
+    /// Text from outside for a component: secrets taken out.
+    pub(crate) fn redacted(&self, bytes: &[u8]) -> String {
+        self.redactor().redact(&String::from_utf8_lossy(bytes))
+    }
+
+    /// Says something to the user.
+    pub(crate) fn note(&self, severity: Severity, message: String) {
+        self.reporter.emit(&Event::Note { severity, message });
+    }
+
+    /// Notes that a call is under way.
+    pub(crate) fn begin(&self, operation: &str, subject: &str) -> InFlight {
+        let mut calls = self
+            .in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let id = calls.last().map_or(0, |(id, _)| id + 1);
+        calls.push((id, format!("{operation} on {subject}")));
+        InFlight {
+            id,
+            calls: self.in_flight.clone(),
+        }
+    }
+
+    /// Calls under way, for what must be said when everything stops.
+    pub fn in_doubt(&self) -> Vec<String> {
+        self.in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .map(|(_, call)| call.clone())
+            .collect()
+    }
+
+    pub(crate) fn hold(&self, lock: HeldLock) {
+        self.locks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(lock);
+    }
+
+    pub(crate) fn let_go(&self, host: &str, path: &str) -> Option<HeldLock> {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = locks
+            .iter()
+            .position(|lock| lock.host == host && lock.path == path)?;
+        Some(locks.swap_remove(index))
+    }
+
+    /// Gives back every lock still held, however the run ended; says which it could not.
+    pub async fn release_locks(&self) -> Vec<String> {
+        let locks = std::mem::take(&mut *self.locks.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut stuck = Vec::new();
+        for lock in locks {
+            if let Err(error) = super::lock::remove(&lock.place, &lock.path).await {
+                stuck.push(format!("{} on {}: {error}", lock.path, lock.host));
+            }
+        }
+        stuck
+    }
+}
+
+/// The texts of a tree.
+fn collect(tree: &serde_json::Value, texts: &mut HashSet<String>) {
+    match tree {
+        serde_json::Value::String(text) => drop(texts.insert(text.clone())),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| collect(item, texts)),
+        serde_json::Value::Object(object) => object.values().for_each(|item| collect(item, texts)),
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
+    }
+}

@@ -1,0 +1,102 @@
+//! The command line: what can be asked for, and who answers.
+//!
+//! * [`arguments`]: the flags that commands share.
+//! * [`environment`]: everything taken from the process's surroundings, in one place.
+//! * [`start`]: from arguments and surroundings to a host that is ready.
+//! * [`run`]: `deploy`, `plan` and `config`.
+//! * [`plugin`]: `plugin list`, `inspect` and `lock`.
+
+pub mod arguments;
+pub mod environment;
+pub mod plugin;
+pub mod run;
+pub mod start;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::pipeline::Goal;
+use crate::report::{Format, Reporter, Verbosity};
+use crate::sandbox::aot;
+
+/// Deploys containers to your own servers, as `kamal deploy` does, from sandboxed components.
+///
+/// Exit codes: 0 done, or nothing to do; 1 it could not be done; 2 the command line is wrong; 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(
+    name = "plimsoll",
+    version,
+    disable_help_subcommand = true,
+    propagate_version = false
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Deploys the application in this folder.
+    ///
+    /// Shows the difference, the findings and the privileged calls, asks, then builds, pushes and switches every host
+    /// without dropping a request. With nothing changed it says so and changes nothing.
+    #[command(disable_help_flag = true, disable_version_flag = true)]
+    Deploy(arguments::Deploy),
+    /// Shows what `deploy` would do, and does nothing.
+    #[command(disable_help_flag = true, disable_version_flag = true)]
+    Plan(arguments::Plan),
+    /// Prints the documents that the manifest renders to; secrets are in them by name.
+    #[command(disable_help_flag = true, disable_version_flag = true)]
+    Config(arguments::Target),
+    /// Shows and locks the components that do the work.
+    #[command(subcommand)]
+    Plugin(plugin::Command),
+    /// Compiles one component, in a process of its own.
+    #[command(name = aot::COMPILE_COMMAND, hide = true)]
+    Compile {
+        effort: String,
+        input: PathBuf,
+        output: PathBuf,
+    },
+}
+
+/// Parses the command line, runs, and answers with the exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        Command::Deploy(arguments) => {
+            run::run(Goal::Deploy, &arguments.target, &arguments.wanted())
+        }
+        Command::Plan(arguments) => run::run(Goal::Plan, &arguments.target, &arguments.wanted()),
+        Command::Config(target) => run::run(Goal::Config, &target, &arguments::Wanted::default()),
+        Command::Plugin(command) => plugin::run(&command),
+        Command::Compile {
+            effort,
+            input,
+            output,
+        } => compile(&effort, &input, &output),
+    }
+}
+
+fn compile(effort: &str, input: &std::path::Path, output: &std::path::Path) -> ExitCode {
+    match aot::compile_here(effort, input, output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            Reporter::new(Format::Text, Verbosity::Normal, true).error(&why, &[]);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,252 @@
+//! The envelope of a Kamal configuration: the few facts from which powers are derived.
+//!
+//! It is read by the host itself, because what a component may do must not depend on what a component says. It is
+//! tolerant: whatever does not have the expected shape is left out, which grants nothing; saying what is wrong is the
+//! renderer's part. Keys and forms: Kamal 2.12 `lib/kamal/configuration/docs/*.yml`.
+
+use std::rc::Rc;
+
+use super::{
+    diagnostic::Diagnostic,
+    tree::{Data, Node},
+};
+use crate::secret::Secret;
+
+mod options;
+mod secrets;
+mod servers;
+mod ssh;
+
+pub use options::DockerOption;
+pub use secrets::{SecretUse, Use};
+pub use servers::{Accessory, Role};
+pub use ssh::{SshConfigFiles, SshSection};
+
+/// What the host knows of a Kamal configuration, its destination merged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// Name of the service; empty when it is missing.
+    pub service: String,
+    /// `-d`.
+    pub destination: Option<String>,
+    /// Image as configured, without registry; the service's name when the registry is local.
+    pub image: Option<String>,
+    /// Where the image is pushed to and pulled from.
+    pub registry: Registry,
+    /// Roles in order.
+    pub roles: Vec<Role>,
+    /// Accessories in order.
+    pub accessories: Vec<Accessory>,
+    /// All hosts, each once: of roles, then of accessories.
+    pub hosts: Vec<String>,
+    /// How to reach them.
+    pub ssh: SshSection,
+    /// Root `volumes`: host paths or volume names, as written, without what follows the first colon.
+    pub volumes: Vec<String>,
+    /// Images of kamal-proxy, without tags; the default when none is configured.
+    pub proxy_images: Vec<String>,
+    /// Options of kamal-proxy's container (`proxy.run.options`).
+    pub proxy_options: Vec<DockerOption>,
+    /// Folder of the project's hooks.
+    pub hooks_path: String,
+    /// Where secrets files begin.
+    pub secrets_path: String,
+    /// Secrets that the configuration names, and what for.
+    pub secrets: Vec<SecretUse>,
+    /// How images are built.
+    pub builder: Builder,
+}
+
+/// A container registry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Registry {
+    /// Host with its port; none is Docker Hub.
+    pub server: Option<String>,
+    /// Who logs in.
+    pub username: Option<Credential>,
+    /// With what.
+    pub password: Option<Credential>,
+}
+
+/// A text in the configuration, or the name of a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// Written in the configuration itself; hidden all the same.
+    Literal(Secret),
+    /// `[NAME]`.
+    Secret(String),
+}
+
+/// The parts of `builder` that reach outside the project.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Builder {
+    /// Folder of the build context; none builds a clone of HEAD.
+    pub context: Option<String>,
+    /// URL of a remote builder: `ssh://docker@builder`.
+    pub remote: Option<String>,
+}
+
+impl Registry {
+    /// Whether Kamal runs this registry itself, on the deployer's machine.
+    pub fn is_local(&self) -> bool {
+        let rest = self
+            .server
+            .as_deref()
+            .and_then(|s| s.strip_prefix("localhost"));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    }
+
+    fn read(node: Option<&Rc<Node>>) -> Self {
+        let credential = |key: &str| {
+            let value = node?.get(key)?;
+            match &value.data {
+                Data::Scalar { .. } => Some(Credential::Literal(Secret::new(value.text()?))),
+                Data::Sequence(items) => {
+                    Some(Credential::Secret(items.first()?.text()?.to_owned()))
+                }
+                Data::Mapping(_) => None,
+            }
+        };
+        Self {
+            server: text(node, "server"),
+            username: credential("username"),
+            password: credential("password"),
+        }
+    }
+}
+
+impl Envelope {
+    /// Reads the configuration from its files, given as path and text in the order in which they are merged.
+    ///
+    /// Fails only when a file is not YAML, or not a map of keys.
+    pub fn read(files: &[(&str, &str)], destination: Option<&str>) -> Result<Self, Diagnostic> {
+        let mut merged: Option<Rc<Node>> = None;
+        for (path, text) in files {
+            let node = Node::parse(path, text)?;
+            if !matches!(node.data, Data::Mapping(_)) {
+                let message = format!("a configuration is a map of keys, this is {}", node.kind());
+                return Err(Diagnostic::error("yaml", message)
+                    .at(node.at.clone())
+                    .help("begin with `service: NAME`"));
+            }
+            merged = Some(match merged {
+                Some(base) => base.overlaid(&node),
+                None => node,
+            });
+        }
+        let root = merged.ok_or_else(|| Diagnostic::error("yaml", "there is no configuration"))?;
+        Ok(Self::of(&root, destination))
+    }
+
+    fn of(root: &Node, destination: Option<&str>) -> Self {
+        let service = root.get("service").and_then(|node| node.text());
+        let service = service.unwrap_or_default().to_owned();
+        let registry = Registry::read(root.get("registry"));
+        let image = root.get("image").and_then(|node| node.text());
+        let local = registry.is_local().then_some(service.as_str());
+        let roles = servers::roles(root.get("servers"));
+        let accessories = servers::accessories(root.get("accessories"), &service);
+        let mut hosts: Vec<String> = Vec::new();
+        let of_roles = roles.iter().flat_map(|role| &role.hosts);
+        for host in of_roles.chain(accessories.iter().flat_map(|accessory| &accessory.hosts)) {
+            if !hosts.contains(host) {
+                hosts.push(host.clone());
+            }
+        }
+        let builder = root.get("builder");
+        let proxies = servers::proxies(root);
+        Self {
+            image: image.or(local).map(ToOwned::to_owned),
+            destination: destination.map(ToOwned::to_owned),
+            hosts,
+            ssh: SshSection::read(root.get("ssh")),
+            volumes: options::volume_sources(root.get("volumes")),
+            proxy_images: servers::proxy_images(&proxies),
+            proxy_options: proxies
+                .iter()
+                .flat_map(|proxy| {
+                    options::read(proxy.get("run").and_then(|run| run.get("options")))
+                })
+                .collect(),
+            hooks_path: root_text(root, "hooks_path", ".kamal/hooks"),
+            secrets_path: root_text(root, "secrets_path", ".kamal/secrets"),
+            secrets: secrets::read(root, &proxies),
+            builder: Builder {
+                context: text(builder, "context"),
+                remote: text(builder, "remote"),
+            },
+            service,
+            registry,
+            roles,
+            accessories,
+        }
+    }
+
+    /// The image's repository with its registry.
+    pub fn repository(&self) -> Option<String> {
+        let image = self.image.as_deref()?;
+        Some(match &self.registry.server {
+            Some(server) => format!("{server}/{image}"),
+            None => image.to_owned(),
+        })
+    }
+
+    /// `SERVICE[-DESTINATION]`: what Kamal names files on servers after.
+    pub fn service_and_destination(&self) -> String {
+        match &self.destination {
+            Some(destination) => format!("{}-{destination}", self.service),
+            None => self.service.clone(),
+        }
+    }
+
+    /// Registry passwords that are written in the configuration itself. Short ones are left out: hiding a word such
+    /// as `kamal` everywhere would garble the names of containers.
+    pub fn passwords(&self) -> impl Iterator<Item = &Secret> {
+        let own = self
+            .accessories
+            .iter()
+            .filter_map(|accessory| accessory.registry.as_ref());
+        let registries = std::iter::once(&self.registry).chain(own);
+        registries.filter_map(|registry| match &registry.password {
+            Some(Credential::Literal(password)) if password.expose().len() >= 8 => Some(password),
+            Some(Credential::Literal(_) | Credential::Secret(_)) | None => None,
+        })
+    }
+
+    /// The files secrets may be in, in the order of reading.
+    pub fn secret_paths(&self) -> Vec<String> {
+        let suffix = match &self.destination {
+            Some(destination) => format!(".{destination}"),
+            None => String::new(),
+        };
+        vec![
+            format!("{}-common", self.secrets_path),
+            format!("{}{suffix}", self.secrets_path),
+        ]
+    }
+}
+
+fn root_text(root: &Node, key: &str, default: &str) -> String {
+    let given = root.get(key).and_then(|node| node.text());
+    given.unwrap_or(default).to_owned()
+}
+
+fn text(node: Option<&Rc<Node>>, key: &str) -> Option<String> {
+    Some(node?.get(key)?.text()?.to_owned())
+}
+
+/// A text, or the texts of a list.
+fn texts(node: Option<&Rc<Node>>) -> Vec<String> {
+    let Some(node) = node else {
+        return Vec::new();
+    };
+    let single = node.text().map(ToOwned::to_owned);
+    let items = node.items().iter().filter_map(|item| item.text());
+    single
+        .into_iter()
+        .chain(items.map(ToOwned::to_owned))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

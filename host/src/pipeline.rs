@@ -1,0 +1,128 @@
+//! The stages of a deploy, each a file, and the straight path through them in [`deploy`].
+//!
+//! Stages know sequence and power; what documents mean is the components' to say.
+
+pub mod approve;
+pub mod build;
+pub mod check;
+pub mod compare;
+pub mod deploy;
+pub mod drive;
+pub mod error;
+pub mod facts;
+pub mod observe;
+pub mod render;
+pub mod version;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::capability::{Run, Session, Stage};
+use crate::interrupt::Interrupt;
+use crate::manifest::Project;
+use crate::plugin::{Plugin, Plugins};
+use crate::report::{Event, Reporter};
+use crate::sandbox::{Loaded, Sandbox};
+use crate::wit::types::Context;
+
+pub use error::DeployError;
+
+/// What every stage is handed.
+pub struct Host {
+    /// Runs components.
+    pub sandbox: Sandbox,
+    /// Holds what this run holds.
+    pub run: Arc<Run>,
+    /// Shows what happens.
+    pub reporter: Arc<Reporter>,
+    /// Ctrl-C.
+    pub interrupt: Interrupt,
+    /// The user's files.
+    pub project: Project,
+    /// The components.
+    pub plugins: Plugins,
+}
+
+/// How far a request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// Render and print the documents.
+    Config,
+    /// Everything up to approval.
+    Plan,
+    /// Everything.
+    Deploy,
+}
+
+/// What the user asked for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// How far to go.
+    pub goal: Goal,
+    /// Twelve hexadecimal digits.
+    pub deployment_id: String,
+    /// `--version`, or the `VERSION` variable.
+    pub version: Option<String>,
+    /// `--destination`.
+    pub destination: Option<String>,
+    /// Approve without asking.
+    pub yes: bool,
+    /// The image exists already.
+    pub skip_push: bool,
+    /// No hook runs.
+    pub skip_hooks: bool,
+    /// Build without the cache.
+    pub no_cache: bool,
+    /// `--hosts` patterns.
+    pub hosts: Vec<String>,
+    /// `--roles` patterns.
+    pub roles: Vec<String>,
+    /// `--primary`.
+    pub primary: bool,
+    /// A recorded observation instead of the servers.
+    pub facts: Option<PathBuf>,
+    /// Where to record the observation.
+    pub save_facts: Option<PathBuf>,
+    /// Command that would repeat this run, for the line that undoes it.
+    pub command: String,
+}
+
+impl Host {
+    /// A plugin, ready to be called, with powers for one call.
+    ///
+    /// # Errors
+    /// When it asks for more than it may have.
+    pub fn ready(
+        &self,
+        plugin: &Plugin,
+        stage: Stage,
+    ) -> Result<(Loaded, Arc<Session>), DeployError> {
+        let loaded = plugin.link(&self.sandbox)?;
+        Ok((
+            loaded,
+            Session::new(
+                self.run.clone(),
+                &plugin.name,
+                &plugin.sha256,
+                plugin.grants.clone(),
+                stage,
+            ),
+        ))
+    }
+
+    /// The context of a call: the run's, with the plugin's own settings.
+    pub fn context(&self, context: &Context, plugin: &Plugin) -> Context {
+        Context {
+            settings: plugin.settings.clone(),
+            ..context.clone()
+        }
+    }
+
+    /// Says that a stage begins.
+    pub fn stage(&self, name: &'static str, text: impl Into<String>) {
+        self.reporter.emit(&Event::Stage {
+            name,
+            text: text.into(),
+        });
+    }
+}

@@ -1,0 +1,35 @@
+//! The moment in which a person, or `--yes`, turns a plan into an approved plan.
+
+use super::{DeployError, Host, Request};
+use crate::plan::{ApprovedPlan, Consent, Plan};
+
+/// Asks for approval.
+///
+/// # Errors
+/// `NotApproved` when the answer is no, or nobody is there to answer.
+pub fn approve(request: &Request, host: &Host, plan: Plan) -> Result<ApprovedPlan, DeployError> {
+    if request.yes {
+        host.listen()?;
+        return Ok(plan.approve(Consent::Given));
+    }
+    if !host.reporter.can_ask() {
+        let why = "nobody is there to approve the plan: run it in a terminal, or approve it with --yes; nothing was changed";
+        return Err(DeployError::NotApproved(why.to_owned()));
+    }
+    if host.reporter.ask("Carry this out?") {
+        host.listen()?;
+        return Ok(plan.approve(Consent::Asked));
+    }
+    Err(DeployError::NotApproved(
+        "not approved; nothing was changed".to_owned(),
+    ))
+}
+
+impl Host {
+    /// From here on Ctrl-C settles what was begun; before, there is nothing to settle and it just ends the process.
+    fn listen(&self) -> Result<(), DeployError> {
+        self.interrupt
+            .listen()
+            .map_err(|error| DeployError::NotApproved(format!("signals can't be watched: {error}")))
+    }
+}

@@ -1,0 +1,143 @@
+//! Doing it: the driver with powers to write, cut to the approved plan.
+
+use std::sync::Mutex;
+
+use super::{DeployError, Host, Request};
+use crate::capability::Stage;
+use crate::plan::{BoundPlan, Plan, Promises};
+use crate::report::{Event, Verdict};
+use crate::wit::driver::exports::plimsoll::deploy::driver::{Outcome, Partial};
+use crate::wit::types::{Context, Severity};
+
+/// Carries out a bound plan. Whatever happens, the lock is given back before this returns.
+///
+/// # Errors
+/// What was left undone, and what runs where.
+pub async fn drive(
+    request: &Request,
+    host: &Host,
+    bound: BoundPlan,
+) -> Result<Verdict, DeployError> {
+    host.stage("apply", "Carrying out the plan");
+    host.interrupt.begin_applying();
+    for (slot, digest) in bound.slots() {
+        host.run.fill(slot.clone(), digest.clone());
+    }
+    let result = apply(host, bound.plan()).await;
+    for stuck in host.run.release_locks().await {
+        host.run.note(
+            Severity::Error,
+            format!("failed to give back the deploy lock {stuck}"),
+        );
+    }
+    let outcome = result.inspect_err(|error| tell(host, error))?;
+    Ok(host.done(request, bound.plan(), &outcome))
+}
+
+async fn apply(host: &Host, plan: &Plan) -> Result<Outcome, DeployError> {
+    let plugin = &host.plugins.driver;
+    let promises = Promises::of(plan.effects()).map_err(|why| DeployError::Plan {
+        plugin: plugin.name.clone(),
+        why,
+    })?;
+    let (loaded, session) = host.ready(plugin, Stage::Applying(Mutex::new(promises)))?;
+    let applying = host.sandbox.apply(
+        &loaded,
+        session,
+        host.context(&plan.context, plugin),
+        plan.rendered.documents.clone(),
+        plan.steps.clone(),
+    );
+    applying.await?.map_err(DeployError::from_failure)
+}
+
+/// What a person needs to know about something half done.
+fn tell(host: &Host, error: &DeployError) {
+    if let DeployError::Partial(Partial {
+        details, leftovers, ..
+    }) = error
+    {
+        if !details.is_empty() {
+            host.reporter.emit(&Event::Detail {
+                title: "what it said",
+                lines: details,
+            });
+        }
+        let left: Vec<String> = leftovers
+            .iter()
+            .map(|left| format!("{}: {}", left.host, left.state))
+            .collect();
+        if !left.is_empty() {
+            host.reporter.emit(&Event::Detail {
+                title: "what runs where",
+                lines: &left,
+            });
+        }
+    }
+    let in_doubt = host.run.in_doubt();
+    if !in_doubt.is_empty() {
+        host.reporter.emit(&Event::Detail {
+            title: "not known to have ended",
+            lines: &in_doubt,
+        });
+    }
+}
+
+impl Host {
+    fn done(&self, request: &Request, plan: &Plan, outcome: &Outcome) -> Verdict {
+        let output = |name: &str| {
+            outcome
+                .outputs
+                .iter()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value.as_str())
+        };
+        let hosts: Vec<String> = output("hosts")
+            .unwrap_or_default()
+            .split(',')
+            .filter(|host| !host.is_empty())
+            .map(str::to_owned)
+            .collect();
+        let undo = output("previous-version")
+            .map(|version| format!("{} -P --version {version}", request.command));
+        let text = format!("deployed {} to {}", plan.context.version, hosts.join(", "));
+        Verdict {
+            hosts,
+            undo,
+            ..self.verdict(text, &plan.context)
+        }
+    }
+
+    pub(super) fn verdict(&self, text: String, context: &Context) -> Verdict {
+        let version = context.version.clone();
+        Verdict {
+            ok: true,
+            text,
+            version,
+            hosts: Vec::new(),
+            took: self.reporter.elapsed(),
+            undo: None,
+        }
+    }
+
+    pub(super) fn nothing_to_do(&self, plan: &Plan) -> Verdict {
+        self.verdict(
+            format!(
+                "nothing to do: {} runs already, as configured",
+                plan.context.version
+            ),
+            &plan.context,
+        )
+    }
+
+    pub(super) fn planned(&self, plan: &Plan) -> Verdict {
+        let (steps, effects) = (plan.steps.len(), plan.effects().count());
+        self.verdict(
+            format!(
+                "planned {}: {steps} steps, {effects} privileged calls; nothing was changed",
+                plan.context.version
+            ),
+            &plan.context,
+        )
+    }
+}

@@ -1,0 +1,116 @@
+//! Manifest to documents, by a renderer without powers.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::{DeployError, Host, Request};
+use crate::capability::Stage;
+use crate::manifest;
+use crate::report::{Event, Finding, Verdict};
+use crate::wit::renderer::exports::plimsoll::deploy::renderer::{File, Input, Need, Output};
+use crate::wit::types::{Context, Diagnostic, Severity};
+
+/// Renders the manifest.
+///
+/// # Errors
+/// `Findings` with all errors at once; warnings are shown and the deploy goes on.
+pub async fn render(
+    request: &Request,
+    host: &Host,
+    context: &Context,
+) -> Result<Output, DeployError> {
+    let plugin = &host.plugins.renderer;
+    let (loaded, session) = host.ready(plugin, Stage::Pure)?;
+    let manifest: Vec<File> = host
+        .project
+        .files
+        .iter()
+        .map(|file| File {
+            path: file.path.clone(),
+            text: file.text.clone(),
+        })
+        .collect();
+    let options = json!({
+        "hosts": request.hosts,
+        "roles": request.roles,
+        "primary": request.primary,
+        "skip-hooks": request.skip_hooks,
+        "skip-push": request.skip_push,
+        "secrets": host.run.secrets.names(),
+    });
+    let input = |facts: Json| Input {
+        context: host.context(context, plugin),
+        manifest: manifest.clone(),
+        options: options.to_string(),
+        facts: facts.to_string(),
+    };
+    let needs = host
+        .sandbox
+        .needs(&loaded, session.clone(), input(json!({})))
+        .await?
+        .map_err(|found| refused(host, found))?;
+    let output = host
+        .sandbox
+        .render(&loaded, session, input(gather(host, &needs)))
+        .await?
+        .map_err(|found| refused(host, found))?;
+    host.run.know(&output.documents);
+    for finding in findings(host, output.diagnostics.clone()) {
+        host.reporter.emit(&Event::Finding(&finding));
+    }
+    Ok(output)
+}
+
+/// Facts of the kinds that this host can tell.
+fn gather(host: &Host, needs: &[Need]) -> Json {
+    let mut facts: Map<String, Json> = Map::new();
+    for need in needs.iter().filter(|need| need.kind == "hook") {
+        let there = host.project.hooks.iter().any(|hook| hook.name == need.name);
+        if let Some(kind) = facts
+            .entry("hook")
+            .or_insert_with(|| json!({}))
+            .as_object_mut()
+        {
+            kind.insert(need.name.clone(), json!(there));
+        }
+    }
+    Json::Object(facts)
+}
+
+fn refused(host: &Host, found: Vec<Diagnostic>) -> DeployError {
+    let findings = findings(host, found);
+    for finding in &findings {
+        host.reporter.emit(&Event::Finding(finding));
+    }
+    DeployError::Findings(
+        findings
+            .into_iter()
+            .filter(|finding| finding.diagnostic.severity == Severity::Error)
+            .collect(),
+    )
+}
+
+/// Findings with the lines they are about.
+pub(super) fn findings(host: &Host, found: Vec<Diagnostic>) -> Vec<Finding> {
+    let render = |diagnostic: Diagnostic| {
+        let rendered = host.project.show(&manifest::Diagnostic::from(&diagnostic));
+        Finding {
+            rendered: crate::plan::printable(rendered.trim_end()),
+            diagnostic,
+        }
+    };
+    found.into_iter().map(render).collect()
+}
+
+impl Host {
+    /// Prints the rendered documents.
+    pub(super) fn shown(&self, rendered: &Output, context: &Context) -> Verdict {
+        let body = |text: &str| serde_json::from_str::<Json>(text).unwrap_or_else(|_| json!(text));
+        let documents: Map<String, Json> = rendered
+            .documents
+            .iter()
+            .map(|document| (document.address.clone(), body(&document.body)))
+            .collect();
+        self.reporter.document(&Json::Object(documents));
+        self.verdict(format!("rendered {}", context.version), context)
+    }
+}

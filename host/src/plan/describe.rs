@@ -1,0 +1,188 @@
+//! An effect in words, written from its arguments: a component can't describe one thing and do another.
+
+use serde_json::Value as Json;
+
+use super::canonical::shown;
+use crate::wit::types::{Effect, Moment};
+
+/// One line: `run container app-web-3f2a from registry.example.com/app:3f2a`. What is not known by name is shown
+/// as it is.
+pub fn effect(effect: &Effect) -> String {
+    let arguments: Json = serde_json::from_str(&effect.arguments).unwrap_or(Json::Null);
+    let text = |key: &str| shown(&arguments[key]);
+    let line = match effect.operation.as_str() {
+        "docker.pull" => format!(
+            "pull image {}{}",
+            text("image"),
+            with_digest(&arguments["digest"])
+        ),
+        "docker.create-network" => format!("create network {} unless it is there", text("name")),
+        "docker.run" => run(&arguments["spec"]),
+        "docker.start" => format!("start container {}", text("name")),
+        "docker.stop" => match &arguments["timeout"] {
+            Json::Null => format!("stop container {}", text("name")),
+            seconds => format!("stop container {} ({seconds} s)", text("name")),
+        },
+        "docker.rename" => format!("rename container {} to {}", text("name"), text("to")),
+        "docker.remove" => format!("remove container {}", text("name")),
+        "docker.exec" => format!(
+            "in container {}: {}",
+            text("container"),
+            words(&arguments["command"])
+        ),
+        "docker.tag" => format!("tag image {} as {}", text("image"), text("reference")),
+        "docker.remove-image" => format!("remove image {}", text("reference")),
+        "docker.prune-images" => format!(
+            "remove dangling images labelled {}",
+            labels(&arguments["labels"])
+        ),
+        "ssh.run" => format!("run {}", words(&arguments["command"]["argv"])),
+        "ssh.make-directory" => format!("create directory {}", text("path")),
+        "ssh.put" => format!(
+            "write file {} (mode {:o})",
+            text("path"),
+            arguments["mode"].as_u64().unwrap_or_default()
+        ),
+        "ssh.append" => format!("append to {}: {}", text("path"), text("line")),
+        "lock.acquire" => format!("take the deploy lock {}", text("path")),
+        "lock.release" => "give back the deploy lock".to_owned(),
+        "hook.run" => format!("run this project's hook {}", effect.subject),
+        other => format!("{other} {arguments}"),
+    };
+    let line = crate::plan::printable(&line);
+    match effect.moment {
+        Moment::Always => line,
+        Moment::OnFailure => format!("if that fails: {line}"),
+    }
+}
+
+fn with_digest(digest: &Json) -> String {
+    match digest {
+        Json::Null => String::new(),
+        Json::Object(_) => " (digest known after the push)".to_owned(),
+        known => format!(" ({})", shown(known)),
+    }
+}
+
+fn run(spec: &Json) -> String {
+    let secrets = spec["env"].as_array().map_or(0, |env| {
+        env.iter().filter(|pair| !pair[1].is_string()).count()
+    });
+    let clear = spec["env"].as_array().map_or(0, Vec::len) - secrets;
+    let mut line = format!(
+        "run container {} from {}",
+        shown(&spec["name"]),
+        shown(&spec["image"])
+    );
+    if let Some(command) = spec["command"]
+        .as_array()
+        .filter(|command| !command.is_empty())
+    {
+        line.push_str(&format!(
+            " with command {}",
+            words(&Json::Array(command.clone()))
+        ));
+    }
+    line.push_str(&format!(" ({clear} clear and {secrets} secret variables"));
+    for (key, label) in [
+        ("ports", "ports"),
+        ("volumes", "volumes"),
+        ("options", "options"),
+    ] {
+        if let Some(items) = spec[key].as_array().filter(|items| !items.is_empty()) {
+            let items: Vec<String> = items.iter().map(item).collect();
+            line.push_str(&format!(", {label} {}", items.join(" ")));
+        }
+    }
+    line.push(')');
+    line
+}
+
+fn item(json: &Json) -> String {
+    match json {
+        Json::Object(port) if port.contains_key("host-port") => {
+            format!(
+                "{}:{}",
+                port["host-port"],
+                port.get("container-port").unwrap_or(&Json::Null)
+            )
+        }
+        Json::Array(pair) if pair.len() == 2 => format!("{}={}", shown(&pair[0]), shown(&pair[1])),
+        other => shown(other),
+    }
+}
+
+fn words(command: &Json) -> String {
+    let quote = |word: String| {
+        let plain = !word.is_empty()
+            && word
+                .chars()
+                .all(|c| c.is_alphanumeric() || "-_./:=@<>%+,".contains(c));
+        if plain { word } else { format!("'{word}'") }
+    };
+    command
+        .as_array()
+        .map(|words| {
+            words
+                .iter()
+                .map(|word| quote(shown(word)))
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
+        .unwrap_or_default()
+}
+
+fn labels(labels: &Json) -> String {
+    labels
+        .as_array()
+        .map(|pairs| pairs.iter().map(item).collect::<Vec<_>>().join(" "))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_effect_reads_as_what_it_will_do() {
+        for (operation, arguments, expected) in [
+            (
+                "docker.pull",
+                json!({"image": "r/a:1", "digest": {"slot": "image/app"}, "credentials": null}),
+                "pull image r/a:1 (digest known after the push)",
+            ),
+            (
+                "docker.stop",
+                json!({"name": "app-web-1", "timeout": 30}),
+                "stop container app-web-1 (30 s)",
+            ),
+            (
+                "docker.exec",
+                json!({"container": "kamal-proxy", "command": ["kamal-proxy", "deploy", "app-web", ["--target=", {"slot": "created/x"}, ":80"]]}),
+                "in container kamal-proxy: kamal-proxy deploy app-web --target=<created/x>:80",
+            ),
+            (
+                "docker.run",
+                json!({"spec": {"name": "a", "image": "i:1", "env": [["A", "1"], ["B", {"secret": "B"}]], "command": null, "volumes": ["v:/v"]}}),
+                "run container a from i:1 (1 clear and 1 secret variables, volumes v:/v)",
+            ),
+            ("volcano.erupt", json!({"x": 1}), "volcano.erupt {\"x\":1}"),
+            (
+                "docker.remove",
+                json!({"name": "a\u{1b}[2Jb"}),
+                "remove container a\u{fffd}[2Jb",
+            ),
+        ] {
+            let promised = Effect {
+                id: "e".into(),
+                operation: operation.into(),
+                subject: "web-1".into(),
+                arguments: arguments.to_string(),
+                destructive: false,
+                moment: Moment::Always,
+            };
+            assert_eq!(effect(&promised), expected);
+        }
+    }
+}

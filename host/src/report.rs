@@ -1,0 +1,199 @@
+//! What happens, as data, and the reporters that show it. Nothing else writes to a terminal.
+//!
+//! * [`Event`]: what happened.
+//! * [`Reporter`]: shows events as lines for people or as JSON, and asks for consent.
+
+mod json;
+mod terminal;
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::plan::Plan;
+use crate::wit::policy::exports::plimsoll::deploy::policy::Violation;
+use crate::wit::progress::Phase;
+use crate::wit::types::{Diagnostic, Severity};
+
+/// Version of the JSON output: raised when a field changes its meaning or goes away.
+pub const JSON_SCHEMA: u32 = 1;
+
+/// A finding with its text as it is shown: place, caret, cure.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// As the component said it.
+    pub diagnostic: Diagnostic,
+    /// With the source line and a caret.
+    pub rendered: String,
+}
+
+/// A policy's violation and the plugin that found it.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// Name of the policy plugin.
+    pub policy: String,
+    /// What it says.
+    pub violation: Violation,
+    /// Manifest file, line and column, when known.
+    pub at: Option<String>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// A stage begins: `observe`, `build`, …; the text is for people.
+    Stage { name: &'static str, text: String },
+    /// A component or the host has something to say.
+    Note { severity: Severity, message: String },
+    /// A finding about the user's files.
+    Finding(&'a Finding),
+    /// A policy's violation.
+    Violation(&'a Judged),
+    /// The plan, before approval.
+    Plan {
+        plan: &'a Plan,
+        violations: &'a [Judged],
+    },
+    /// A line of a long operation: build or push output.
+    Line { subject: &'a str, line: &'a str },
+    /// A driver's progress.
+    Progress {
+        step: &'a str,
+        host: Option<&'a str>,
+        phase: Phase,
+        message: &'a str,
+    },
+    /// Details of a failure: an unhealthy container's last words.
+    Detail { title: &'a str, lines: &'a [String] },
+    /// How it ended; the last line.
+    Verdict(&'a Verdict),
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// Whether all is as it was asked for.
+    pub ok: bool,
+    /// For people: `deployed 3f2a to 2 hosts`.
+    pub text: String,
+    /// What runs now.
+    pub version: String,
+    /// Hosts concerned.
+    pub hosts: Vec<String>,
+    /// How long it took.
+    pub took: Duration,
+    /// Command that undoes it.
+    pub undo: Option<String>,
+}
+
+/// How much is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Errors and the verdict.
+    Quiet,
+    /// What a person wants to follow.
+    Normal,
+    /// Everything.
+    Verbose,
+}
+
+/// The form of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Lines for people.
+    Text,
+    /// One JSON document per line on standard output.
+    Json,
+}
+
+/// Shows events.
+pub struct Reporter {
+    format: Format,
+    verbosity: Verbosity,
+    /// Standard error is a terminal: progress is shown.
+    live: bool,
+    /// Standard output is a terminal that wants colours.
+    colour: bool,
+    started: Instant,
+    output: Mutex<()>,
+}
+
+impl Reporter {
+    /// A reporter for this process; `colour` when the user does not mind.
+    pub fn new(format: Format, verbosity: Verbosity, colour: bool) -> Self {
+        Self {
+            format,
+            verbosity,
+            live: io::stderr().is_terminal(),
+            colour: colour && io::stdout().is_terminal(),
+            started: Instant::now(),
+            output: Mutex::new(()),
+        }
+    }
+
+    /// Shows one event.
+    pub fn emit(&self, event: &Event<'_>) {
+        let _one_at_a_time = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        let (out, err) = match self.format {
+            Format::Json => (json::line(event).map(|json| format!("{json}\n")), None),
+            Format::Text => terminal::lines(event, self.verbosity, self.live, self.colour),
+        };
+        // A closed pipe is the reader's choice, not an error of the deploy.
+        if let Some(text) = out {
+            let _ = io::stdout()
+                .write_all(text.as_bytes())
+                .and_then(|()| io::stdout().flush());
+        }
+        if let Some(text) = err {
+            let _ = io::stderr().write_all(text.as_bytes());
+        }
+    }
+
+    /// Prints data that a command was asked for.
+    pub fn data(&self, text: &str) {
+        let _one_at_a_time = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = io::stdout()
+            .write_all(text.as_bytes())
+            .and_then(|()| io::stdout().flush());
+    }
+
+    /// Prints a JSON document that a command was asked for: on one line when the output is JSON.
+    pub fn document(&self, document: &serde_json::Value) {
+        let text = match self.format {
+            Format::Json => document.to_string(),
+            Format::Text => serde_json::to_string_pretty(document).unwrap_or_default(),
+        };
+        self.data(&format!("{text}\n"));
+    }
+
+    /// Prints an error of the whole run.
+    pub fn error(&self, message: &str, hints: &[String]) {
+        let _one_at_a_time = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.format == Format::Json {
+            let _ = writeln!(io::stdout(), "{}", json::error(message, hints));
+        }
+        let mut text = format!("error: {message}\n");
+        for hint in hints {
+            text.push_str(&format!("hint: {hint}\n"));
+        }
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+
+    /// Whether somebody is there to answer.
+    pub fn can_ask(&self) -> bool {
+        self.format == Format::Text && io::stdin().is_terminal() && self.live
+    }
+
+    /// Asks a question that only `y` or `yes` affirms.
+    pub fn ask(&self, question: &str) -> bool {
+        let _ = write!(io::stderr(), "{question} [y/N] ").and_then(|()| io::stderr().flush());
+        let mut answer = String::new();
+        let read = io::stdin().lock().read_line(&mut answer);
+        read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+    }
+
+    /// Time since the run began.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+}

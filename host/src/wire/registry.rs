@@ -1,0 +1,338 @@
+//! Registries: which digest a tag stands for.
+//!
+//! Trust is Docker's: the system's authorities, and those in `/etc/docker/certs.d/<registry>/*.crt`. A registry on this
+//! machine may do without TLS.
+
+mod https;
+
+use std::time::Duration;
+
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE},
+};
+use hyper::{Method, StatusCode, header};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::wire::{Hidden, Refusal, WireError, docker};
+use https::{Answer, Fault};
+
+/// A registry is given so long for each answer.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Every kind of manifest there is: an index first, because that is what a tag stands for when there is one.
+const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, \
+                         application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
+
+/// A login to one registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// `ghcr.io`, `172.31.77.1:5000`; `docker.io` for Docker Hub.
+    pub server: String,
+    /// Who logs in.
+    pub username: Hidden,
+    /// Their password or token.
+    pub password: Hidden,
+}
+
+impl Credentials {
+    /// The login as the Engine takes it with a request.
+    pub(crate) fn engine_header(&self) -> String {
+        let login = serde_json::json!({
+            "username": self.username.reveal(),
+            "password": self.password.reveal(),
+            "serveraddress": self.engine_server(),
+        });
+        URL_SAFE.encode(login.to_string())
+    }
+
+    fn engine_server(&self) -> &str {
+        match self.server.as_str() {
+            // Docker Hub's login has the name of its first API.
+            "" | "docker.io" => "https://index.docker.io/v1/",
+            server => server,
+        }
+    }
+
+    fn basic(&self) -> String {
+        let login = format!("{}:{}", self.username.reveal(), self.password.reveal());
+        format!("Basic {}", STANDARD.encode(login))
+    }
+}
+
+/// The digest, `sha256:…`, of the manifest that an image's tag stands for, or `None` when there is no such image.
+///
+/// One request, or three where the registry wants a token first.
+pub async fn manifest_digest(
+    image: &str,
+    credentials: Option<&Credentials>,
+) -> Result<Option<String>, WireError> {
+    let registry = docker::registry_of(image);
+    let refused = |refusal, message: String| WireError::RegistryRefused {
+        registry: registry.to_owned(),
+        image: image.to_owned(),
+        refusal,
+        message,
+    };
+    let fault = |fault| match fault {
+        Fault::Untrusted(why) => refused(Refusal::UnknownAuthority, why),
+        Fault::Unreachable(why) => refused(Refusal::Unreachable, why),
+        Fault::Silent => WireError::TimedOut {
+            what: format!("asking {registry} for {image}"),
+            after: LIMIT,
+        },
+    };
+    let (base, path) = address(image)?;
+    let url = format!("{base}{path}");
+    let ask = |method: Method, login: Option<String>| {
+        let url = url.clone();
+        async move {
+            let mut headers = vec![(header::ACCEPT, MANIFESTS.to_owned())];
+            headers.extend(login.map(|login| (header::AUTHORIZATION, login)));
+            https::send(method, &url, &headers, LIMIT).await
+        }
+    };
+    // A basic login can go along at once: a registry that wants a token says so all the same.
+    let mut login = credentials.map(Credentials::basic);
+    let mut answer = ask(Method::HEAD, login.clone()).await.map_err(fault)?;
+    if answer.status == StatusCode::UNAUTHORIZED
+        && let Some(challenge) = Challenge::parse(&answer)
+    {
+        login = Some(
+            token(&challenge, credentials, registry, &refused)
+                .await
+                .map_err(|error| match error {
+                    TokenError::Fault(why) => fault(why),
+                    TokenError::Refused(error) => error,
+                })?,
+        );
+        answer = ask(Method::HEAD, login.clone()).await.map_err(fault)?;
+    }
+    if answer.status == StatusCode::OK && answer.digest().is_none() {
+        // Old registries don't say: the digest is the manifest's own.
+        answer = ask(Method::GET, login).await.map_err(fault)?;
+    }
+    let message = || {
+        answer
+            .message()
+            .unwrap_or_else(|| format!("it answered {}", answer.status))
+    };
+    match answer.status {
+        StatusCode::OK => {
+            let own = || format!("sha256:{}", hex(&Sha256::digest(&answer.body)));
+            Ok(Some(answer.digest().unwrap_or_else(own)))
+        }
+        StatusCode::NOT_FOUND => Ok(None),
+        StatusCode::UNAUTHORIZED => Err(refused(Refusal::Unauthorized, message())),
+        StatusCode::FORBIDDEN => Err(refused(Refusal::Denied, message())),
+        StatusCode::TOO_MANY_REQUESTS => Err(refused(Refusal::RateLimited, message())),
+        other => Err(WireError::Remote {
+            place: format!("registry {registry}"),
+            what: format!("asking for {image}"),
+            status: other.as_u16(),
+            message: message(),
+        }),
+    }
+}
+
+/// `https://registry` and `/v2/repository/manifests/tag`.
+fn address(image: &str) -> Result<(String, String), WireError> {
+    let image = docker::check_image(image)?;
+    let registry = docker::registry_of(image);
+    let rest = image
+        .strip_prefix(registry)
+        .and_then(|rest| rest.strip_prefix('/'))
+        .unwrap_or(image);
+    let (repository, reference) = match rest.split_once('@') {
+        Some((repository, digest)) => (repository.split(':').next().unwrap_or(repository), digest),
+        None => rest.rsplit_once(':').unwrap_or((rest, "latest")),
+    };
+    let (host, repository) = match registry {
+        "docker.io" if repository.contains('/') => ("registry-1.docker.io", repository.to_owned()),
+        "docker.io" => ("registry-1.docker.io", format!("library/{repository}")),
+        other => (other, repository.to_owned()),
+    };
+    Ok((
+        format!("https://{host}"),
+        format!("/v2/{repository}/manifests/{reference}"),
+    ))
+}
+
+/// `WWW-Authenticate: Bearer realm="…",service="…",scope="…"`.
+#[derive(Debug, PartialEq, Eq)]
+struct Challenge {
+    realm: String,
+    service: Option<String>,
+    scope: Option<String>,
+}
+
+impl Challenge {
+    fn parse(answer: &Answer) -> Option<Self> {
+        Self::read(answer.header(&header::WWW_AUTHENTICATE)?)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (scheme, mut rest) = text.split_once(' ')?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return None;
+        }
+        let (mut realm, mut service, mut scope) = (None, None, None);
+        while let Some((key, after)) = rest.split_once('=') {
+            // A scope has commas inside its quotes.
+            let (value, after) = match after.strip_prefix('"') {
+                Some(quoted) => quoted.split_once('"')?,
+                None => after.split_once(',').unwrap_or((after, "")),
+            };
+            match key.trim_matches([' ', ',']).to_ascii_lowercase().as_str() {
+                "realm" => realm = Some(value.to_owned()),
+                "service" => service = Some(value.to_owned()),
+                "scope" => scope = Some(value.to_owned()),
+                _ => {}
+            }
+            rest = after;
+        }
+        Some(Self {
+            realm: realm?,
+            service,
+            scope,
+        })
+    }
+}
+
+enum TokenError {
+    Fault(Fault),
+    Refused(WireError),
+}
+
+async fn token(
+    challenge: &Challenge,
+    credentials: Option<&Credentials>,
+    registry: &str,
+    refused: &impl Fn(Refusal, String) -> WireError,
+) -> Result<String, TokenError> {
+    // The password goes where the registry sends us, but never in the clear over a network.
+    if !challenge.realm.starts_with("https://") && !https::is_local(registry) {
+        let why = format!(
+            "it sends logins to {}, which is not encrypted",
+            challenge.realm
+        );
+        return Err(TokenError::Refused(refused(Refusal::Unauthorized, why)));
+    }
+    let pairs = [("service", &challenge.service), ("scope", &challenge.scope)];
+    let pairs: Vec<(&str, &str)> = pairs
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value.as_deref()?)))
+        .collect();
+    let url = format!("{}{}", challenge.realm, docker::query(&pairs));
+    let headers: Vec<_> = credentials
+        .map(|login| (header::AUTHORIZATION, login.basic()))
+        .into_iter()
+        .collect();
+    let answer = https::send(Method::GET, &url, &headers, LIMIT)
+        .await
+        .map_err(TokenError::Fault)?;
+    let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    match said["token"]
+        .as_str()
+        .or_else(|| said["access_token"].as_str())
+    {
+        Some(token) if answer.status == StatusCode::OK => Ok(format!("Bearer {token}")),
+        _ => {
+            let message = answer
+                .message()
+                .unwrap_or_else(|| format!("it gave no token ({})", answer.status));
+            let refusal = match answer.status {
+                StatusCode::FORBIDDEN => Refusal::Denied,
+                StatusCode::TOO_MANY_REQUESTS => Refusal::RateLimited,
+                _ => Refusal::Unauthorized,
+            };
+            Err(TokenError::Refused(refused(refusal, message)))
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_asked_for_where_it_lives() {
+        for (image, expected) in [
+            (
+                "nginx",
+                "https://registry-1.docker.io/v2/library/nginx/manifests/latest",
+            ),
+            (
+                "basecamp/kamal-proxy:v0.9.2",
+                "https://registry-1.docker.io/v2/basecamp/kamal-proxy/manifests/v0.9.2",
+            ),
+            (
+                "docker.io/a/b",
+                "https://registry-1.docker.io/v2/a/b/manifests/latest",
+            ),
+            (
+                "localhost:5000/a/b/c:1",
+                "https://localhost:5000/v2/a/b/c/manifests/1",
+            ),
+            ("r.io/a@sha256:0f", "https://r.io/v2/a/manifests/sha256:0f"),
+            (
+                "r.io/a:1@sha256:0f",
+                "https://r.io/v2/a/manifests/sha256:0f",
+            ),
+        ] {
+            let (base, path) = address(image).unwrap();
+            assert_eq!(base + &path, expected);
+        }
+        assert!(address("r.io/../a").is_err());
+    }
+
+    #[test]
+    fn challenges_are_read() {
+        let text = "Bearer realm=\"https://auth.docker.io/token\",service=\"registry.docker.io\",scope=\"repository:a/b:pull,push\"";
+        assert_eq!(
+            Challenge::read(text),
+            Some(Challenge {
+                realm: "https://auth.docker.io/token".into(),
+                service: Some("registry.docker.io".into()),
+                scope: Some("repository:a/b:pull,push".into()),
+            })
+        );
+        assert_eq!(
+            Challenge::read("bearer realm=\"x\", error=\"y\"")
+                .unwrap()
+                .realm,
+            "x"
+        );
+        assert_eq!(Challenge::read("Basic realm=\"x\""), None);
+        assert_eq!(Challenge::read("Bearer"), None);
+    }
+
+    #[test]
+    fn credentials_are_not_printed_and_reach_the_engine_in_its_own_alphabet() {
+        let credentials = Credentials {
+            server: "docker.io".into(),
+            username: "me".into(),
+            password: "~~~???>>>hunter2".into(),
+        };
+        let printed = format!("{credentials:?}");
+        assert!(
+            !printed.contains("hunter2") && !printed.contains("me\""),
+            "{printed}"
+        );
+        let header = credentials.engine_header();
+        assert!(
+            !header.contains(['+', '/']) && header.contains(['-', '_']),
+            "{header}"
+        );
+        let decoded = String::from_utf8(URL_SAFE.decode(header).unwrap()).unwrap();
+        assert!(
+            decoded.contains("~~~???>>>hunter2") && decoded.contains("https://index.docker.io/v1/"),
+            "{decoded}"
+        );
+    }
+}

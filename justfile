@@ -1,0 +1,43 @@
+# Recipes for developers; `just` lists them. The set-up is in Rust: `cargo lab setup`.
+
+_default:
+    @just --list
+
+# Everything CI runs.
+check:
+    cargo lab test
+
+# Run the tests whose names match.
+test *NAME:
+    cargo test -p plimsoll --test all -- {{NAME}}
+
+# Build the binary.
+build:
+    cargo build --release -p plimsoll
+
+# Deploy the sample application to this machine and show it answering.
+demo:
+    cargo lab demo
+
+# Figures, as ratios within one run.
+bench:
+    cargo build --release -p plimsoll
+    cargo run --release -p lab -- bench
+
+# Scores against recorded behaviour of the tools plimsoll replaces (needs ../shared).
+conformance:
+    cargo test -p plimsoll --test all -- conformance --nocapture
+
+# The binary with its components compiled beside it, in dist/.
+dist:
+    cargo build --release -p plimsoll
+    mkdir -p dist && cp target/release/plimsoll dist/
+    dist/plimsoll plugin precompile dist/plimsoll-aot
+
+# Licences and advisories of dependencies (needs cargo-deny).
+deny:
+    cargo deny check licenses bans sources
+
+# Servers for trying things: `just lab up 2`, `just lab down`.
+lab *ARGS:
+    cargo lab {{ARGS}}

@@ -1,0 +1,17 @@
+//! The rules every deploy keeps unless a project says otherwise, and an example of a policy: pure functions from
+//! documents to findings.
+//!
+//! * [`check`]: all rules over all documents.
+//! * [`content`]: what documents of either target say about containers.
+//! * [`image`]: image references.
+//! * [`secret`]: what looks like a secret in plain text.
+//!
+//! `component`, in WebAssembly only, joins these to the host.
+
+pub mod check;
+pub mod content;
+pub mod image;
+pub mod secret;
+
+#[cfg(target_family = "wasm")]
+mod component;

@@ -1,0 +1,149 @@
+//! Command, volumes, networks, ports, restart, logging.
+
+use release::{Log, Port};
+use serde_json::Value as Json;
+
+use crate::observed::{Inspected, in_order_of, strings};
+
+/// The reference the container was created from.
+pub fn image(inspected: &Inspected) -> String {
+    inspected.container["Config"]["Image"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// The command, unless it is the image's own and none is desired.
+pub fn command(desired: Option<&Vec<String>>, inspected: &Inspected) -> Option<Vec<String>> {
+    let found = &inspected.container["Config"]["Cmd"];
+    let is_own = inspected
+        .image
+        .as_ref()
+        .is_none_or(|image| same_words(&image["Config"]["Cmd"], found));
+    match desired {
+        None if is_own => None,
+        None | Some(_) => Some(strings(found)).filter(|words| !words.is_empty()),
+    }
+}
+
+fn same_words(one: &Json, other: &Json) -> bool {
+    strings(one) == strings(other)
+}
+
+/// Bind mounts and volumes. A source below the home directory is written relative to it where that is how it is
+/// desired.
+pub fn volumes(desired: &[String], inspected: &Inspected) -> Vec<String> {
+    let binds = strings(&inspected.container["HostConfig"]["Binds"]);
+    let as_desired = |bind: String| {
+        desired
+            .iter()
+            .find(|volume| is_bind(volume, &bind))
+            .cloned()
+            .unwrap_or(bind)
+    };
+    let anonymous = &inspected.container["Config"]["Volumes"];
+    let anonymous = desired
+        .iter()
+        .filter(|volume| !volume.contains(':') && anonymous.get(volume.as_str()).is_some());
+    in_order_of(
+        desired,
+        binds
+            .into_iter()
+            .map(as_desired)
+            .chain(anonymous.cloned())
+            .collect(),
+    )
+}
+
+/// The home directory is not known here: a relative source matches an absolute one that ends in it.
+fn is_bind(volume: &str, bind: &str) -> bool {
+    let relative = volume
+        .split_once(':')
+        .is_some_and(|(source, _)| source.contains('/') && !source.starts_with('/'));
+    let below_home = || {
+        let volume = volume.strip_prefix("./").unwrap_or(volume);
+        bind.strip_suffix(volume)
+            .is_some_and(|home| home.starts_with('/') && home.ends_with('/'))
+    };
+    volume == bind || relative && below_home()
+}
+
+/// Networks it is connected to.
+pub fn networks(desired: &[String], inspected: &Inspected) -> Vec<String> {
+    let found = inspected.container["NetworkSettings"]["Networks"]
+        .as_object()
+        .into_iter()
+        .flatten();
+    in_order_of(desired, found.map(|(name, _)| name.clone()).collect())
+}
+
+/// Published TCP ports.
+pub fn ports(desired: &[Port], inspected: &Inspected) -> Vec<Port> {
+    let bindings = inspected.container["HostConfig"]["PortBindings"]
+        .as_object()
+        .into_iter()
+        .flatten();
+    let found = bindings.flat_map(|(name, hosts)| {
+        let container_port = name.strip_suffix("/tcp").unwrap_or(name).parse().ok();
+        hosts
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(move |host| {
+                let ip = host["HostIp"]
+                    .as_str()
+                    .filter(|ip| !["", "0.0.0.0"].contains(ip));
+                Some(Port {
+                    host_ip: ip.map(str::to_owned),
+                    host_port: host["HostPort"].as_str()?.parse().ok()?,
+                    container_port: container_port?,
+                })
+            })
+    });
+    let all = |port: &Port| Port {
+        host_ip: None,
+        ..port.clone()
+    };
+    let everywhere = |port: &&Port| port.host_ip.as_deref() == Some("0.0.0.0");
+    let as_desired = |port: Port| {
+        desired
+            .iter()
+            .filter(everywhere)
+            .find(|one| all(one) == port)
+            .cloned()
+            .unwrap_or(port)
+    };
+    in_order_of(desired, found.map(as_desired).collect())
+}
+
+/// The restart policy as `docker run` writes it.
+pub fn restart(inspected: &Inspected) -> String {
+    let policy = &inspected.container["HostConfig"]["RestartPolicy"];
+    match (
+        policy["Name"].as_str().unwrap_or_default(),
+        policy["MaximumRetryCount"].as_u64(),
+    ) {
+        ("", _) => "no".into(),
+        ("on-failure", Some(times)) if times > 0 => format!("on-failure:{times}"),
+        (name, _) => name.to_owned(),
+    }
+}
+
+/// Logging. The Engine's default driver and options come back as if they had been asked for, so only what is desired
+/// is looked at.
+pub fn log(desired: &Log, inspected: &Inspected) -> Log {
+    let found = &inspected.container["HostConfig"]["LogConfig"];
+    let option = |name: &String| {
+        Some((
+            name.clone(),
+            found["Config"].get(name)?.as_str()?.to_owned(),
+        ))
+    };
+    Log {
+        driver: desired
+            .driver
+            .as_ref()
+            .and_then(|_| found["Type"].as_str().map(str::to_owned)),
+        options: desired.options.keys().filter_map(option).collect(),
+    }
+}

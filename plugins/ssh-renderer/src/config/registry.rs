@@ -1,0 +1,119 @@
+//! `registry`: where images are pushed to and pulled from.
+
+use crate::diagnostic::{Findings, Mark};
+use crate::schema;
+use crate::yaml::Node;
+
+/// A registry with its credentials.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    /// Host with its port; `None` is Docker Hub.
+    pub server: Option<String>,
+    /// User name.
+    pub username: Option<Credential>,
+    /// Password.
+    pub password: Option<Credential>,
+    /// Where it is written.
+    pub at: Mark,
+}
+
+/// A credential, literal or by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// As written.
+    Literal(String),
+    /// Name of a secret, and where it is written.
+    Secret(String, Mark),
+}
+
+impl Registry {
+    /// Reads the root's section; a missing one is as if it were empty.
+    pub fn read(root: &Node, findings: &mut Findings) -> Option<Self> {
+        let Some(node) = root.get("registry") else {
+            if schema::misspelt(root, &schema::ROOT, "registry") {
+                return None;
+            }
+            findings.error("missing-key", "registry/username: is required", None).help(
+                "add a `registry` section with `username` and `password`, or name every host `local` to deploy to this \
+                 machine",
+            );
+            return None;
+        };
+        check(node, "registry", findings);
+        node.as_map()?;
+        Some(Self {
+            server: node
+                .get("server")
+                .and_then(Node::as_stringish)
+                .filter(|server| !server.is_empty()),
+            username: credential(node.get("username")),
+            password: credential(node.get("password")),
+            at: root.key_at("registry").unwrap_or(node.at),
+        })
+    }
+
+    /// Whether it is a registry on this machine that servers reach through a forwarded port.
+    pub fn is_local(&self) -> bool {
+        self.server.as_deref().is_some_and(is_local)
+    }
+}
+
+/// Kamal's own test: `localhost`, alone on a line or followed by a port.
+fn is_local(server: &str) -> bool {
+    server.lines().any(|line| line.starts_with("localhost:")) || server.starts_with("localhost$")
+}
+
+fn credential(node: Option<&Node>) -> Option<Credential> {
+    let node = node?;
+    if let Some([only]) = node.as_list() {
+        return Some(Credential::Secret(only.as_str()?.to_owned(), only.at));
+    }
+    node.as_str()
+        .map(|text| Credential::Literal(text.to_owned()))
+}
+
+/// Checks a registry of the root or of an accessory.
+pub fn check(node: &Node, path: &str, findings: &mut Findings) {
+    schema::check(node, &schema::REGISTRY, path, findings);
+    if node.as_map().is_none() {
+        return;
+    }
+    if node
+        .get("server")
+        .and_then(Node::as_stringish)
+        .is_some_and(|server| is_local(&server))
+    {
+        return;
+    }
+    for key in ["username", "password"] {
+        if schema::misspelt(node, &schema::REGISTRY, key) {
+            continue;
+        }
+        match node.get(key) {
+            value @ (None | Some(_)) if !value.is_some_and(Node::is_present) => {
+                let at = value.map_or(node.at, |value| value.at);
+                findings
+                    .error(
+                        "missing-key",
+                        format!("{path}/{key}: is required"),
+                        Some(at),
+                    )
+                    .help(format!(
+                        "give the {key}, or the name of a secret in a list: `{key}: [NAME]`"
+                    ));
+            }
+            value => {
+                if credential(value).is_none() {
+                    let message = format!(
+                        "{path}/{key}: should be a string or an array with one string (for secret lookup)"
+                    );
+                    let diagnostic =
+                        findings.error("wrong-type", message, value.map(|value| value.at));
+                    if value.is_some_and(|value| value.as_list().is_none()) {
+                        diagnostic.help("put it in quotes");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,452 @@
+//! Every claim about grants and promised effects, with a driver that tries to break it, on a real Docker Engine.
+
+use std::sync::Mutex;
+
+use plimsoll::capability::Stage;
+use plimsoll::grant::Grants;
+use plimsoll::plan::Promises;
+use plimsoll::plugin::configuration::Configuration;
+use plimsoll::sandbox::Role;
+use plimsoll::sandbox::aot::Origin;
+use plimsoll::wit::types::{Context, Effect, Moment};
+use serde_json::{Value as Json, json};
+
+use crate::support::{TestRun, sha256};
+
+/// Grants as `plimsoll.yml` writes them.
+fn written(grants: &str) -> Grants {
+    let text = format!(
+        "plugins:\n  guest:\n    from: file:guest.wasm\n    role: driver\n    grants: {grants}\n"
+    );
+    let configuration = Configuration::parse("plimsoll.yml", &text, &[]).unwrap();
+    configuration.plugins[0].grants.written.clone()
+}
+
+/// What a driver may do in these tests.
+fn grants() -> Grants {
+    written(
+        "{docker: {hosts: [local], containers: ['mine-*'], images: ['mine/*'], networks: [mine], mounts: ['/srv/mine/**'], \
+         exec: {'mine-*': ['echo **']}}, ssh: {hosts: [local], run: ['echo **', cat], write: ['.mine/**']}, lock: [.mine/lock], \
+         hook: [pre-deploy], secrets: {KEY: [container-env, stdin]}}",
+    )
+}
+
+const ALL: &[&str] = &[
+    "log", "progress", "clock", "secrets", "docker", "ssh", "lock", "hook",
+];
+
+fn promise(id: &str, operation: &str, subject: &str, arguments: Json) -> Effect {
+    let arguments = arguments.to_string();
+    Effect {
+        id: id.into(),
+        operation: operation.into(),
+        subject: subject.into(),
+        arguments,
+        destructive: false,
+        moment: Moment::Always,
+    }
+}
+
+fn context(settings: &Json) -> Context {
+    Context {
+        environment: String::new(),
+        version: "1".into(),
+        deployment_id: "0123456789ab".into(),
+        settings: settings.to_string(),
+    }
+}
+
+/// Runs the calls in `apply` under these promises and answers what came of each.
+async fn apply(test: &TestRun, promises: &[Effect], calls: Json) -> Vec<String> {
+    lab::engine::ensure().unwrap();
+    let sandbox = test.sandbox();
+    let bytes = std::fs::read(artifacts::HOSTILE_DRIVER).unwrap();
+    let component = sandbox
+        .component("guest", &sha256(&bytes), &bytes, Origin::ThirdParty)
+        .unwrap();
+    let loaded = sandbox
+        .link("guest", &component, Role::Driver, ALL)
+        .unwrap();
+    let session = test.session(
+        grants(),
+        Stage::Applying(Mutex::new(Promises::of(promises).unwrap())),
+    );
+    let outcome = sandbox
+        .apply(
+            &loaded,
+            session,
+            context(&json!({"apply": calls})),
+            vec![],
+            vec![],
+        )
+        .await
+        .unwrap()
+        .unwrap();
+    outcome
+        .outputs
+        .into_iter()
+        .map(|(_, result)| result)
+        .collect()
+}
+
+/// Runs the calls in `observe`.
+async fn observe(test: &TestRun, calls: Json) -> Vec<String> {
+    lab::engine::ensure().unwrap();
+    let sandbox = test.sandbox();
+    let bytes = std::fs::read(artifacts::HOSTILE_DRIVER).unwrap();
+    let component = sandbox
+        .component("guest", &sha256(&bytes), &bytes, Origin::ThirdParty)
+        .unwrap();
+    let loaded = sandbox
+        .link("guest", &component, Role::Driver, ALL)
+        .unwrap();
+    let session = test.session(grants(), Stage::Reading);
+    let observed = sandbox
+        .observe(
+            &loaded,
+            session,
+            context(&json!({"observe": calls})),
+            vec![],
+        )
+        .await
+        .unwrap()
+        .unwrap();
+    serde_json::from_str(&observed[0].body).unwrap()
+}
+
+#[tokio::test]
+async fn nothing_can_be_changed_while_observing() {
+    let test = TestRun::new();
+    let results = observe(
+        &test,
+        json!([
+            {"do": "stop", "host": "local", "effect": "e", "name": "mine-1"},
+            {"do": "run", "host": "local", "effect": "e", "name": "mine-1", "image": "mine/a:1"},
+            {"do": "exec", "host": "local", "effect": "e", "name": "mine-1", "command": ["echo", "x"]},
+            {"do": "pull", "host": "local", "effect": "e", "image": "mine/a:1"},
+            {"do": "ssh-run", "host": "local", "effect": "e", "argv": ["echo", "x"]},
+            {"do": "ssh-put", "host": "local", "effect": "e", "path": ".mine/x", "content": "x"},
+            {"do": "lock", "host": "local", "effect": "e", "path": ".mine/lock"},
+            {"do": "hook", "effect": "e", "name": "pre-deploy"},
+        ]),
+    )
+    .await;
+    assert_eq!(results.len(), 8);
+    for result in results {
+        assert!(
+            result.contains("NotPlanned")
+                && result.contains("nothing may be changed while planning"),
+            "{result}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_outside_the_grants_is_refused_with_the_rule_that_would_allow_it() {
+    let test = TestRun::new();
+    let attempts = [
+        (
+            "docker.stop",
+            json!({"name": "db", "timeout": null}),
+            json!({"do": "stop", "host": "local", "effect": "e0", "name": "db"}),
+            "grants.docker.containers += \"db\"",
+        ),
+        (
+            "ssh.run",
+            json!({}),
+            json!({"do": "ssh-run", "host": "local", "effect": "e1", "argv": ["rm", "-rf", "/"]}),
+            "grants.ssh.run += ",
+        ),
+        (
+            "ssh.put",
+            json!({}),
+            json!({"do": "ssh-put", "host": "local", "effect": "e2", "path": ".ssh/authorized_keys", "content": "x"}),
+            "grants.ssh.write += ",
+        ),
+        (
+            "ssh.put",
+            json!({}),
+            json!({"do": "ssh-put", "host": "local", "effect": "e3", "path": ".mine/../.ssh/x", "content": "x"}),
+            "grants.ssh.write += ",
+        ),
+        (
+            "lock.acquire",
+            json!({}),
+            json!({"do": "lock", "host": "local", "effect": "e4", "path": ".mine/other"}),
+            "grants.lock += ",
+        ),
+        (
+            "hook.run",
+            json!({}),
+            json!({"do": "hook", "effect": "e5", "name": "post-deploy"}),
+            "grants.hook += ",
+        ),
+        (
+            "docker.run",
+            json!({}),
+            json!({"do": "run", "host": "local", "effect": "e6", "name": "mine-1", "image": "evil/a:1"}),
+            "grants.docker.images += ",
+        ),
+        (
+            "docker.run",
+            json!({}),
+            json!({"do": "run", "host": "local", "effect": "e7", "name": "mine-1", "image": "mine/a:1", "options": {"privileged": "true"}}),
+            "grants.docker.options += ",
+        ),
+        (
+            "docker.run",
+            json!({}),
+            json!({"do": "run", "host": "local", "effect": "e8", "name": "mine-1", "image": "mine/a:1", "volumes": ["/var/run/docker.sock:/s"]}),
+            "grants.docker.mounts += ",
+        ),
+        (
+            "docker.run",
+            json!({}),
+            json!({"do": "run", "host": "local", "effect": "e9", "name": "mine-1", "image": "mine/a:1", "volumes": ["/srv/mine/../../etc:/etc"]}),
+            "grants.docker.mounts += ",
+        ),
+        (
+            "docker.exec",
+            json!({}),
+            json!({"do": "exec", "host": "local", "effect": "e10", "name": "mine-1", "command": ["sh", "-c", "echo x"]}),
+            "grants.docker.exec.mine-1 += ",
+        ),
+    ];
+    let promises: Vec<Effect> = attempts
+        .iter()
+        .enumerate()
+        .map(|(n, (operation, arguments, ..))| {
+            promise(&format!("e{n}"), operation, "local", arguments.clone())
+        })
+        .collect();
+    let calls: Vec<Json> = attempts
+        .iter()
+        .map(|(_, _, call, _)| call.clone())
+        .collect();
+    let results = apply(&test, &promises, json!(calls)).await;
+    for (result, (operation, _, _, rule)) in results.iter().zip(&attempts) {
+        assert!(
+            result.contains("Denied") && result.replace('\\', "").contains(rule),
+            "{operation}: {result}\nexpected {rule}"
+        );
+    }
+    let refusals = test
+        .journal()
+        .iter()
+        .filter(|line| line["kind"] == "denied")
+        .count();
+    assert_eq!(refusals, attempts.len(), "every refusal is in the journal");
+}
+
+#[tokio::test]
+async fn another_host_is_not_even_dialled() {
+    let test = TestRun::new();
+    let results = observe(
+        &test,
+        json!([{"do": "connect", "host": "203.0.113.1"}, {"do": "connect", "host": "db-1"}]),
+    )
+    .await;
+    for result in results {
+        assert!(
+            result.contains("Denied") && result.contains("grants.docker.hosts += "),
+            "{result}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn only_the_promised_call_is_made_and_only_once() {
+    let test = TestRun::new();
+    let stop = |name: &str, effect: &str| json!({"do": "stop", "host": "local", "effect": effect, "name": name});
+    let promises = [promise(
+        "stop",
+        "docker.stop",
+        "local",
+        json!({"name": "mine-absent", "timeout": null}),
+    )];
+    let results = apply(
+        &test,
+        &promises,
+        json!([
+            stop("mine-other", "stop"),
+            stop("mine-absent", "unpromised"),
+            {"do": "remove", "host": "local", "effect": "stop", "name": "mine-absent"},
+            stop("mine-absent", "stop"),
+            stop("mine-absent", "stop"),
+        ]),
+    )
+    .await;
+    assert!(
+        results[0].contains("/name was \\\"mine-absent\\\", asked for \\\"mine-other\\\""),
+        "{}",
+        results[0]
+    );
+    assert!(
+        results[1].contains("`unpromised` is not in the approved plan"),
+        "{}",
+        results[1]
+    );
+    assert!(
+        results[2].contains("approved as docker.stop on local, not as docker.remove"),
+        "{}",
+        results[2]
+    );
+    assert!(!results[3].contains("NotPlanned"), "{}", results[3]);
+    assert!(results[4].contains("was used before"), "{}", results[4]);
+    let journal = test.journal();
+    let intents: Vec<&str> = journal
+        .iter()
+        .filter(|line| line["kind"] == "intent")
+        .filter_map(|line| line["entry"]["arguments"]["name"].as_str())
+        .collect();
+    assert_eq!(intents, ["mine-absent"], "only the promised call was begun");
+    let text = std::fs::read_to_string(test.run().journal.path()).unwrap();
+    assert_eq!(
+        plimsoll::capability::journal::verify(&text),
+        Ok(journal.len())
+    );
+}
+
+#[tokio::test]
+async fn a_secret_is_not_put_where_others_can_read_it_and_never_comes_back() {
+    let canary = "canary-4f8a1c";
+    let test = TestRun::with_secrets(&format!("KEY={canary}\n"));
+    let promises = [
+        promise(
+            "argv",
+            "docker.exec",
+            "local",
+            json!({"container": "mine-1", "command": ["echo", {"secret": "KEY"}]}),
+        ),
+        promise(
+            "cat",
+            "ssh.run",
+            "local",
+            json!({"command": {"argv": ["cat"], "stdin": {"secret": "KEY"}, "timeout": null}}),
+        ),
+    ];
+    let results = apply(
+        &test,
+        &promises,
+        json!([
+            {"do": "exec", "host": "local", "effect": "argv", "name": "mine-1", "command": ["echo", {"secret": "KEY"}]},
+            {"do": "fingerprint", "name": "KEY"},
+            {"do": "ssh-run", "host": "local", "effect": "cat", "argv": ["cat"], "stdin": {"secret": "KEY"}},
+            {"do": "log", "name": canary},
+        ]),
+    )
+    .await;
+    assert!(
+        results[0].contains("would be readable by others there"),
+        "{}",
+        results[0]
+    );
+    assert!(
+        results[1].starts_with("done: ") && !results[1].contains(canary),
+        "{}",
+        results[1]
+    );
+    assert!(
+        results[2].contains("[redacted:KEY]") && !results[2].contains(canary),
+        "what cat repeats: {}",
+        results[2]
+    );
+    let journal = std::fs::read_to_string(test.run().journal.path()).unwrap();
+    assert!(!journal.contains(canary), "{journal}");
+}
+
+#[tokio::test]
+async fn a_secret_that_a_command_echoes_is_redacted_before_the_component_sees_it() {
+    let canary = "canary-77b2e0";
+    let test = TestRun::with_secrets(&format!("KEY={canary}\n"));
+    // The user granted `echo *`; what it prints happens to be the secret.
+    let promises = [promise(
+        "e",
+        "ssh.run",
+        "local",
+        json!({"command": {"argv": ["echo", canary], "stdin": null, "timeout": null}}),
+    )];
+    let results = apply(
+        &test,
+        &promises,
+        json!([{"do": "ssh-run", "host": "local", "effect": "e", "argv": ["echo", canary]}]),
+    )
+    .await;
+    assert!(
+        results[0].contains("[redacted:KEY]") && !results[0].contains(canary),
+        "{}",
+        results[0]
+    );
+}
+
+#[tokio::test]
+async fn a_lock_that_a_driver_leaves_behind_is_given_back() {
+    let home = std::env::home_dir().unwrap();
+    let path = format!(".mine-lock-{}", std::process::id());
+    let grants = written(&format!(
+        "{{docker: {{hosts: [local]}}, ssh: {{hosts: [local]}}, lock: [{path}]}}"
+    ));
+    let test = TestRun::new();
+    lab::engine::ensure().unwrap();
+    let sandbox = test.sandbox();
+    let bytes = std::fs::read(artifacts::HOSTILE_DRIVER).unwrap();
+    let component = sandbox
+        .component("guest", &sha256(&bytes), &bytes, Origin::ThirdParty)
+        .unwrap();
+    let loaded = sandbox
+        .link("guest", &component, Role::Driver, ALL)
+        .unwrap();
+    let promises = [promise(
+        "lock",
+        "lock.acquire",
+        "local",
+        json!({"host": "local", "path": path, "details": "hostile"}),
+    )];
+    let session = test.session(
+        grants,
+        Stage::Applying(Mutex::new(Promises::of(&promises).unwrap())),
+    );
+    let calls = json!({"apply": [{"do": "lock", "host": "local", "effect": "lock", "path": path}, {"do": "trap"}]});
+    let result = sandbox
+        .apply(&loaded, session, context(&calls), vec![], vec![])
+        .await;
+    assert!(result.is_err(), "it trapped");
+    assert!(home.join(&path).is_dir(), "the lock was taken");
+    assert_eq!(test.run().release_locks().await, Vec::<String>::new());
+    assert!(!home.join(&path).exists(), "the lock was given back");
+}
+
+#[tokio::test]
+async fn more_calls_at_once_than_the_budget_are_refused() {
+    let test = TestRun::new();
+    let results = observe(
+        &test,
+        json!([{"do": "inspect-many", "host": "local", "name": "mine-1", "count": 400}]),
+    )
+    .await;
+    let refused: u32 = results[0]
+        .trim_start_matches("done: ")
+        .trim_end_matches(" refused")
+        .parse()
+        .expect(&results[0]);
+    assert!(refused >= 100, "{}", results[0]);
+}
+
+#[tokio::test]
+async fn what_others_run_on_the_same_host_is_not_told() {
+    lab::engine::ensure().unwrap();
+    let test = TestRun::new();
+    let results = observe(&test, json!([{"do": "list", "host": "local"}, {"do": "inspect", "host": "local", "name": "kamal-proxy"}, {"do": "logs", "host": "local", "name": "db"}])).await;
+    assert_eq!(results[0], "done: []");
+    assert!(
+        results[1].contains("Denied") && results[2].contains("Denied"),
+        "{results:?}"
+    );
+}
+
+#[tokio::test]
+async fn time_passes_only_while_applying() {
+    let test = TestRun::new();
+    let frozen = observe(&test, json!([{"do": "sleep", "ms": 60_000}])).await;
+    assert_eq!(frozen, ["done: 1700000000000"]);
+}

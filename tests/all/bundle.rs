@@ -1,0 +1,48 @@
+//! The default components in the real sandbox: ordinary, small, and without powers they do not need.
+
+use plimsoll::plugin::select::bundled;
+use plimsoll::sandbox::Role;
+use plimsoll::sandbox::inspect::Import;
+
+use crate::support::TestRun;
+
+#[tokio::test]
+async fn every_component_of_the_bundle_loads_in_its_role_and_imports_what_it_should() {
+    let test = TestRun::new();
+    let sandbox = test.sandbox();
+    let mut roles = Vec::new();
+    for plugin in bundled() {
+        let component = sandbox
+            .component(&plugin.name, &plugin.sha256, &plugin.bytes, plugin.origin)
+            .unwrap();
+        let surface = sandbox.surface(&component);
+        assert_eq!(surface.role(), Some(plugin.role), "{}", plugin.name);
+        let capabilities: Vec<&str> = surface.capabilities().collect();
+        match plugin.role {
+            Role::Driver => assert!(capabilities.contains(&"docker"), "{capabilities:?}"),
+            Role::Renderer | Role::Differ | Role::Policy => {
+                assert!(
+                    capabilities.iter().all(|capability| *capability == "log"),
+                    "{}: {capabilities:?}",
+                    plugin.name
+                );
+                let denied: Vec<&Import> = surface
+                    .imports
+                    .iter()
+                    .filter(|import| matches!(import, Import::Denied(_) | Import::Unknown(_)))
+                    .collect();
+                assert!(denied.is_empty(), "{}: {denied:?}", plugin.name);
+            }
+        }
+        assert!(
+            plugin.bytes.len() < 1500 << 10,
+            "{} has {} KiB",
+            plugin.name,
+            plugin.bytes.len() >> 10
+        );
+        plugin.link(&sandbox).unwrap();
+        roles.push(plugin.role);
+    }
+    roles.sort();
+    assert_eq!(roles, Role::ALL);
+}

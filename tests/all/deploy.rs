@@ -1,0 +1,1 @@
+//! Real servers: see the file as it grows.

@@ -1,0 +1,20 @@
+//! All tests of the host in one binary. Beside the code are the tests of pure functions; here is what needs the real
+//! sandbox, a real Docker Engine, real servers, or the binary.
+//!
+//! * [`layering`]: arrows between the host's modules point down.
+//! * [`sandbox`]: every claim about the sandbox, with a component that tries to break it.
+//! * [`authority`]: every claim about grants and promised effects, with a driver that tries to break it.
+//! * [`bundle`]: the default components in the real sandbox.
+//! * [`cli`]: what a user sees, with wrong input too.
+//! * [`wire`], [`deploy`]: real servers.
+#![expect(clippy::unwrap_used, reason = "tests")]
+#![allow(missing_docs, reason = "test names are sentences")]
+
+mod authority;
+mod bundle;
+mod cli;
+mod deploy;
+mod layering;
+mod sandbox;
+mod support;
+mod wire;

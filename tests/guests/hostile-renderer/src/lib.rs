@@ -1,0 +1,100 @@
+//! A renderer that does whatever `settings.do` names. Every claim about the sandbox has its attack here.
+#![cfg(target_family = "wasm")]
+
+use std::collections::HashMap;
+use std::hint::black_box;
+
+wit_bindgen::generate!({ path: "../../../wit", world: "renderer-plugin" });
+
+use exports::plimsoll::deploy::renderer::{Diagnostic, Guest, Input, Need, Output};
+use plimsoll::deploy::log;
+use plimsoll::deploy::types::{Document, Severity};
+
+struct Hostile;
+
+impl Guest for Hostile {
+    fn needs(_: Input) -> Result<Vec<Need>, Vec<Diagnostic>> {
+        Ok(Vec::new())
+    }
+
+    fn render(input: Input) -> Result<Output, Vec<Diagnostic>> {
+        let settings: serde_json::Value =
+            serde_json::from_str(&input.context.settings).unwrap_or_default();
+        let found = match settings["do"].as_str().unwrap_or_default() {
+            "spin" => loop {
+                black_box(0);
+            },
+            "eat-memory" => {
+                let mut eaten: Vec<Vec<u8>> = Vec::new();
+                loop {
+                    eaten.push(black_box(vec![1; 1 << 20]));
+                }
+            }
+            "recurse" => recurse(1).to_string(),
+            "panic" => panic!("midway, with \u{1b}[31mcolour"),
+            "print-flood" => {
+                for line in 0..20_000 {
+                    println!("line {line}");
+                }
+                "printed".to_owned()
+            }
+            "log-flood" => {
+                for line in 0..20_000 {
+                    log::log(log::Level::Info, &format!("line {line}"));
+                }
+                "logged".to_owned()
+            }
+            "huge-answer" => "x".repeat(64 << 20),
+            "read-file" => format!("{:?}", std::fs::read_to_string("/etc/passwd")),
+            "tcp" => format!(
+                "{:?}",
+                std::net::TcpStream::connect("127.0.0.1:22").map(|_| ())
+            ),
+            "environment" => format!(
+                "{:?} {:?}",
+                std::env::vars().collect::<Vec<_>>(),
+                std::env::args().collect::<Vec<_>>()
+            ),
+            "time-and-chance" => {
+                let map: HashMap<u32, u32> = (0..50).map(|n| (n, n)).collect();
+                format!(
+                    "{:?} {:?}",
+                    std::time::SystemTime::now(),
+                    map.keys().collect::<Vec<_>>()
+                )
+            }
+            "exit" => std::process::exit(0),
+            other => format!("nothing hostile in {other:?}"),
+        };
+        let document = Document {
+            address: "found".to_owned(),
+            media_type: "text/plain".to_owned(),
+            body: found,
+        };
+        if document.body.is_empty() {
+            let diagnostic = Diagnostic {
+                severity: Severity::Error,
+                code: "empty".to_owned(),
+                message: String::new(),
+                at: None,
+                help: None,
+            };
+            return Err(vec![diagnostic]);
+        }
+        Ok(Output {
+            documents: vec![document],
+            images: vec![],
+            hooks: vec![],
+            sources: vec![],
+            diagnostics: vec![],
+        })
+    }
+}
+
+#[expect(unconditional_recursion, reason = "that is the attack")]
+fn recurse(depth: u64) -> u64 {
+    let frame = black_box([depth; 64]);
+    recurse(depth + 1) + frame[3]
+}
+
+export!(Hostile);

@@ -1,8 +1,8 @@
 //! Components with a name, a digest and grants: the bundle's, and those that `plimsoll.yml` names.
 //!
-//! * [`configuration`]: `plimsoll.yml`.
-//! * [`lockfile`]: `plimsoll.lock`.
-//! * [`select`]: which component does what in this project.
+//! * [`configuration`] reads `plimsoll.yml`.
+//! * [`lockfile`] reads and writes `plimsoll.lock`.
+//! * [`select`] says which component does what in this project.
 
 pub mod configuration;
 pub mod lockfile;

@@ -3,6 +3,11 @@
 //! * [`Event`]: what happened.
 //! * [`Reporter`]: shows events as lines for people or as JSON, and asks for consent.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the module that writes to the terminal"
+)]
+
 mod json;
 mod terminal;
 
@@ -40,6 +45,7 @@ pub struct Judged {
 
 /// Something that happened.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each variant's line says what its fields are")]
 pub enum Event<'a> {
     /// A stage begins: `observe`, `build`, …; the text is for people.
     Stage { name: &'static str, text: String },

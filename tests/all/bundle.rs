@@ -4,7 +4,7 @@ use plimsoll::plugin::select::bundled;
 use plimsoll::sandbox::Role;
 use plimsoll::sandbox::inspect::Import;
 
-use crate::support::TestRun;
+use crate::support::{Folder, TestRun};
 
 #[tokio::test]
 async fn every_component_of_the_bundle_loads_in_its_role_and_imports_what_it_should() {
@@ -45,4 +45,34 @@ async fn every_component_of_the_bundle_loads_in_its_role_and_imports_what_it_sho
     }
     roles.sort();
     assert_eq!(roles, Role::ALL);
+}
+
+#[test]
+fn what_is_shipped_beside_the_binary_is_loaded_and_nothing_is_compiled() {
+    let folder = Folder::new();
+    let binary = folder.path().join("plimsoll");
+    std::fs::copy(env!("CARGO_BIN_EXE_plimsoll"), &binary).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = std::process::Command::new(&binary)
+            .args(arguments)
+            .env_clear()
+            .env("HOME", folder.path())
+            .env("XDG_CACHE_HOME", folder.path().join("cache"))
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    };
+    let beside = folder.path().join("plimsoll-aot");
+    run(&["plugin", "precompile", beside.to_str().unwrap()]);
+    for plugin in bundled() {
+        run(&["plugin", "inspect", &plugin.name]);
+    }
+    assert!(
+        !folder.path().join("cache").exists(),
+        "the private cache was not needed"
+    );
 }

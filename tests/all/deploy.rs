@@ -1,1 +1,6 @@
-//! Real servers: see the file as it grows.
+//! Real servers.
+#[test]
+fn stand_in() {
+    lab::engine::ensure().unwrap();
+    lab::proxy_stand_in::load(lab::Engine::Local).unwrap();
+}

@@ -7,8 +7,17 @@
 //! * [`bundle`]: the default components in the real sandbox.
 //! * [`cli`]: what a user sees, with wrong input too.
 //! * [`wire`], [`deploy`]: real servers.
-#![expect(clippy::unwrap_used, reason = "tests")]
-#![allow(missing_docs, reason = "test names are sentences")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "tests start programs and read what they left"
+)]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    reason = "test names are sentences, and a test binary has no public side"
+)]
 
 mod authority;
 mod bundle;

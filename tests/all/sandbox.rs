@@ -217,8 +217,7 @@ async fn compiled_code_is_never_accepted_from_a_plugin() {
     let native = std::fs::read(compiled.remove(0)).unwrap();
     let refused = sandbox
         .component("guest", &sha256(&native), &native, Origin::ThirdParty)
-        .err()
-        .expect("refused");
+        .expect_err("refused");
     assert!(
         refused.to_string().contains("it is compiled code"),
         "{refused}"
@@ -253,8 +252,7 @@ async fn a_cache_that_others_can_write_is_not_trusted() {
     let refused = test
         .sandbox()
         .component("guest", &sha256(&bytes), &bytes, Origin::ThirdParty)
-        .err()
-        .expect("refused");
+        .expect_err("refused");
     assert!(
         refused
             .to_string()
@@ -287,8 +285,7 @@ async fn a_compile_bomb_is_refused_or_compiled_in_bounded_time() {
     let refuse = compile_bomb(25_000);
     let refused = sandbox
         .component("bomb", &sha256(&refuse), &refuse, Origin::ThirdParty)
-        .err()
-        .expect("refused");
+        .expect_err("refused");
     assert!(
         refused
             .to_string()

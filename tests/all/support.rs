@@ -92,10 +92,6 @@ impl TestRun {
         &self.run
     }
 
-    pub fn folder(&self) -> &Folder {
-        &self.folder
-    }
-
     pub fn aot(&self) -> PathBuf {
         self.folder.path().join("aot")
     }

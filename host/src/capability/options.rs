@@ -140,120 +140,114 @@ fn push(map: &mut Map<String, Json>, field: &str, item: Json) {
     }
 }
 
+/// Where an option goes in the body.
+enum Field {
+    /// A field of the container.
+    Body(&'static str),
+    /// A field of `HostConfig`.
+    Host(&'static str),
+    /// An item of a list in `HostConfig`.
+    HostItem(&'static str),
+    /// An entry of a map in the container.
+    BodyEntry(&'static str, String),
+    /// An entry of a map in `HostConfig`.
+    HostEntry(&'static str, String),
+}
+
 fn option(
     name: &str,
     value: &str,
     body: &mut Map<String, Json>,
     host: &mut Map<String, Json>,
 ) -> Result<(), String> {
+    if name == "publish" {
+        return published(value, body, host);
+    }
+    let (field, json) = read(name, value)?;
+    match field {
+        Field::Body(field) => drop(body.insert(field.to_owned(), json)),
+        Field::Host(field) => drop(host.insert(field.to_owned(), json)),
+        Field::HostItem(field) => push(host, field, json),
+        Field::BodyEntry(field, key) => insert_into(body, field, &key, json),
+        Field::HostEntry(field, key) => insert_into(host, field, &key, json),
+    }
+    Ok(())
+}
+
+/// The field of an option, and its value in the Engine's units.
+fn read(name: &str, value: &str) -> Result<(Field, Json), String> {
+    use Field::{Body, BodyEntry, Host, HostEntry, HostItem};
     let text = || json!(value);
     let pair = || value.split_once('=').ok_or("expected NAME=VALUE");
-    let field = match name {
-        // strings
-        "user" => return Ok(drop(body.insert("User".into(), text()))),
-        "workdir" => return Ok(drop(body.insert("WorkingDir".into(), text()))),
-        "stop-signal" => return Ok(drop(body.insert("StopSignal".into(), text()))),
-        "entrypoint" => return Ok(drop(body.insert("Entrypoint".into(), json!([value])))),
-        "domainname" => return Ok(drop(body.insert("Domainname".into(), text()))),
-        "cpuset-cpus" => ("CpusetCpus", text()),
-        "cpuset-mems" => ("CpusetMems", text()),
-        "cgroup-parent" => ("CgroupParent", text()),
-        "cgroupns" => ("CgroupnsMode", text()),
-        "ipc" => ("IpcMode", text()),
-        "pid" => ("PidMode", text()),
-        "uts" => ("UTSMode", text()),
-        "userns" => ("UsernsMode", text()),
-        "runtime" => ("Runtime", text()),
-        // flags
-        "init" => ("Init", flag(value)?),
-        "privileged" => ("Privileged", flag(value)?),
-        "read-only" => ("ReadonlyRootfs", flag(value)?),
-        "oom-kill-disable" => ("OomKillDisable", flag(value)?),
-        "tty" => return Ok(drop(body.insert("Tty".into(), flag(value)?))),
-        "interactive" => return Ok(drop(body.insert("OpenStdin".into(), flag(value)?))),
-        // sizes
-        "memory" => ("Memory", bytes(value)?),
-        "memory-reservation" => ("MemoryReservation", bytes(value)?),
-        "memory-swap" if value == "-1" => ("MemorySwap", json!(-1)),
-        "memory-swap" => ("MemorySwap", bytes(value)?),
-        "shm-size" => ("ShmSize", bytes(value)?),
-        // numbers
-        "cpus" => ("NanoCpus", nano_cpus(value)?),
-        "cpu-shares" => ("CpuShares", number(value)?),
-        "cpu-period" => ("CpuPeriod", number(value)?),
-        "cpu-quota" => ("CpuQuota", number(value)?),
-        "pids-limit" => ("PidsLimit", number(value)?),
-        "oom-score-adj" => ("OomScoreAdj", number(value)?),
-        "memory-swappiness" => ("MemorySwappiness", number(value)?),
-        "stop-timeout" => return Ok(drop(body.insert("StopTimeout".into(), number(value)?))),
-        // lists
-        "cap-add" => return Ok(push(host, "CapAdd", text())),
-        "cap-drop" => return Ok(push(host, "CapDrop", text())),
-        "dns" => return Ok(push(host, "Dns", text())),
-        "dns-search" => return Ok(push(host, "DnsSearch", text())),
-        "dns-option" => return Ok(push(host, "DnsOptions", text())),
-        "group-add" => return Ok(push(host, "GroupAdd", text())),
-        "security-opt" => return Ok(push(host, "SecurityOpt", text())),
-        "device-cgroup-rule" => return Ok(push(host, "DeviceCgroupRules", text())),
-        "add-host" => return Ok(push(host, "ExtraHosts", json!(value.replacen('=', ":", 1)))),
-        "device" => return Ok(push(host, "Devices", device(value))),
-        "ulimit" => return ulimit(value).map(|limit| push(host, "Ulimits", limit)),
-        "gpus" => return gpus(value).map(|request| push(host, "DeviceRequests", request)),
-        // maps
-        "sysctl" => {
-            return pair()
-                .map(|(k, v)| insert_into(host, "Sysctls", k, json!(v)))
-                .map_err(str::to_owned);
-        }
-        "label" => {
-            return pair()
-                .map(|(k, v)| insert_into(body, "Labels", k, json!(v)))
-                .map_err(str::to_owned);
-        }
+    let health = |key: &str| BodyEntry("Healthcheck", key.to_owned());
+    Ok(match name {
+        "user" => (Body("User"), text()),
+        "workdir" => (Body("WorkingDir"), text()),
+        "stop-signal" => (Body("StopSignal"), text()),
+        "domainname" => (Body("Domainname"), text()),
+        "entrypoint" => (Body("Entrypoint"), json!([value])),
+        "tty" => (Body("Tty"), flag(value)?),
+        "interactive" => (Body("OpenStdin"), flag(value)?),
+        "stop-timeout" => (Body("StopTimeout"), number(value)?),
+
+        "cpuset-cpus" => (Host("CpusetCpus"), text()),
+        "cpuset-mems" => (Host("CpusetMems"), text()),
+        "cgroup-parent" => (Host("CgroupParent"), text()),
+        "cgroupns" => (Host("CgroupnsMode"), text()),
+        "ipc" => (Host("IpcMode"), text()),
+        "pid" => (Host("PidMode"), text()),
+        "uts" => (Host("UTSMode"), text()),
+        "userns" => (Host("UsernsMode"), text()),
+        "runtime" => (Host("Runtime"), text()),
+        "init" => (Host("Init"), flag(value)?),
+        "privileged" => (Host("Privileged"), flag(value)?),
+        "read-only" => (Host("ReadonlyRootfs"), flag(value)?),
+        "oom-kill-disable" => (Host("OomKillDisable"), flag(value)?),
+        "memory" => (Host("Memory"), bytes(value)?),
+        "memory-reservation" => (Host("MemoryReservation"), bytes(value)?),
+        "memory-swap" if value == "-1" => (Host("MemorySwap"), json!(-1)),
+        "memory-swap" => (Host("MemorySwap"), bytes(value)?),
+        "shm-size" => (Host("ShmSize"), bytes(value)?),
+        "cpus" => (Host("NanoCpus"), nano_cpus(value)?),
+        "cpu-shares" => (Host("CpuShares"), number(value)?),
+        "cpu-period" => (Host("CpuPeriod"), number(value)?),
+        "cpu-quota" => (Host("CpuQuota"), number(value)?),
+        "pids-limit" => (Host("PidsLimit"), number(value)?),
+        "oom-score-adj" => (Host("OomScoreAdj"), number(value)?),
+        "memory-swappiness" => (Host("MemorySwappiness"), number(value)?),
+
+        "cap-add" => (HostItem("CapAdd"), text()),
+        "cap-drop" => (HostItem("CapDrop"), text()),
+        "dns" => (HostItem("Dns"), text()),
+        "dns-search" => (HostItem("DnsSearch"), text()),
+        "dns-option" => (HostItem("DnsOptions"), text()),
+        "group-add" => (HostItem("GroupAdd"), text()),
+        "security-opt" => (HostItem("SecurityOpt"), text()),
+        "device-cgroup-rule" => (HostItem("DeviceCgroupRules"), text()),
+        "add-host" => (HostItem("ExtraHosts"), json!(value.replacen('=', ":", 1))),
+        "device" => (HostItem("Devices"), device(value)),
+        "ulimit" => (HostItem("Ulimits"), ulimit(value)?),
+        "gpus" => (HostItem("DeviceRequests"), gpus(value)?),
+
+        "sysctl" => pair().map(|(key, v)| (HostEntry("Sysctls", key.to_owned()), json!(v)))?,
         "storage-opt" => {
-            return pair()
-                .map(|(k, v)| insert_into(host, "StorageOpt", k, json!(v)))
-                .map_err(str::to_owned);
+            pair().map(|(key, v)| (HostEntry("StorageOpt", key.to_owned()), json!(v)))?
         }
+        "label" => pair().map(|(key, v)| (BodyEntry("Labels", key.to_owned()), json!(v)))?,
         "tmpfs" => {
             let (path, options) = value.split_once(':').unwrap_or((value, ""));
-            return Ok(insert_into(host, "Tmpfs", path, json!(options)));
+            (HostEntry("Tmpfs", path.to_owned()), json!(options))
         }
-        "expose" => {
-            let port = if value.contains('/') {
-                value.to_owned()
-            } else {
-                format!("{value}/tcp")
-            };
-            return Ok(insert_into(body, "ExposedPorts", &port, json!({})));
-        }
-        "publish" => return published(value, body, host),
-        // health
-        "health-cmd" => {
-            return Ok(insert_into(
-                body,
-                "Healthcheck",
-                "Test",
-                json!(["CMD-SHELL", value]),
-            ));
-        }
-        "health-interval" => {
-            return nanoseconds(value).map(|t| insert_into(body, "Healthcheck", "Interval", t));
-        }
-        "health-timeout" => {
-            return nanoseconds(value).map(|t| insert_into(body, "Healthcheck", "Timeout", t));
-        }
-        "health-start-period" => {
-            return nanoseconds(value).map(|t| insert_into(body, "Healthcheck", "StartPeriod", t));
-        }
-        "health-retries" => {
-            return number(value).map(|n| insert_into(body, "Healthcheck", "Retries", n));
-        }
-        "no-healthcheck" => return Ok(insert_into(body, "Healthcheck", "Test", json!(["NONE"]))),
+        "expose" if value.contains('/') => (BodyEntry("ExposedPorts", value.to_owned()), json!({})),
+        "expose" => (BodyEntry("ExposedPorts", format!("{value}/tcp")), json!({})),
+        "health-cmd" => (health("Test"), json!(["CMD-SHELL", value])),
+        "no-healthcheck" => (health("Test"), json!(["NONE"])),
+        "health-interval" => (health("Interval"), nanoseconds(value)?),
+        "health-timeout" => (health("Timeout"), nanoseconds(value)?),
+        "health-start-period" => (health("StartPeriod"), nanoseconds(value)?),
+        "health-retries" => (health("Retries"), number(value)?),
         _ => return Err("this version of plimsoll does not know it".to_owned()),
-    };
-    host.insert(field.0.to_owned(), field.1);
-    Ok(())
+    })
 }
 
 fn flag(value: &str) -> Result<Json, String> {
@@ -517,6 +511,7 @@ mod tests {
             ),
             ("privileged", "true", "/HostConfig/Privileged", json!(true)),
             ("init", "", "/HostConfig/Init", json!(true)),
+            ("expose", "9090", "/ExposedPorts/9090~1tcp", json!({})),
         ] {
             let spec = ContainerSpec {
                 options: vec![(name.into(), value.into())],

@@ -1,5 +1,10 @@
 //! Everything taken from the process's surroundings, in one place.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the module that reads the surroundings"
+)]
+
 use std::collections::BTreeMap;
 use std::env;
 use std::io;

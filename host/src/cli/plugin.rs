@@ -46,7 +46,10 @@ pub enum Command {
     },
     /// Compiles the bundle into a directory, for shipping it beside the binary.
     #[command(hide = true)]
-    Precompile { directory: PathBuf },
+    Precompile {
+        /// Where the compiled components go.
+        directory: PathBuf,
+    },
 }
 
 /// Runs it.
@@ -252,7 +255,7 @@ fn precompile(environment: &Environment, directory: &Path) -> Result<(), DeployE
             &plugin.name,
             &plugin.sha256,
             &plugin.bytes,
-            plugin.origin,
+            Origin::Shipped,
         )?;
     }
     Ok(())

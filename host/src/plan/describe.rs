@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 use super::canonical::shown;
+use crate::wit::renderer::exports::plimsoll::deploy::renderer::Image;
 use crate::wit::types::{Effect, Moment};
 
 /// One line: `run container app-web-3f2a from registry.example.com/app:3f2a`. What is not known by name is shown
@@ -54,6 +55,28 @@ pub fn effect(effect: &Effect) -> String {
         Moment::Always => line,
         Moment::OnFailure => format!("if that fails: {line}"),
     }
+}
+
+/// What this machine does for an image before any server is touched.
+pub fn image(image: &Image) -> String {
+    let push = match &image.registry {
+        Some(login) => format!(
+            "push it to {}",
+            login.server.as_deref().unwrap_or("docker.io")
+        ),
+        None => "keep it in this machine's Docker Engine".to_owned(),
+    };
+    let line = match &image.build {
+        Some(build) => {
+            let context = build.context.as_deref().unwrap_or("a clone of HEAD");
+            format!(
+                "build image {} from {} in {context}, {push}",
+                image.reference, build.dockerfile
+            )
+        }
+        None => format!("look up image {}", image.reference),
+    };
+    crate::plan::printable(&line)
 }
 
 fn with_digest(digest: &Json) -> String {

@@ -75,6 +75,7 @@ fn plan_document(plan: &Plan, violations: &[Judged]) -> Json {
         "digest": plan.digest(),
         "version": plan.context.version,
         "environment": plan.context.environment,
+        "images": plan.rendered.images.iter().map(|image| json!({"reference": image.reference, "text": describe::image(image), "builds": image.build.is_some()})).collect::<Vec<_>>(),
         "changes": plan.changes.iter().map(change).collect::<Vec<_>>(),
         "violations": violations.iter().map(violation).collect::<Vec<_>>(),
         "steps": steps,

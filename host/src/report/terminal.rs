@@ -129,6 +129,9 @@ fn show_plan(plan: &Plan, violations: &[Judged], colour: bool) -> String {
             .for_each(|judged| text.push_str(&violation(judged)));
     }
     text.push_str("\nPrivileged calls, in order\n");
+    for image in &plan.rendered.images {
+        text.push_str(&format!("  0. {}\n", describe::image(image)));
+    }
     for (number, step) in plan.steps.iter().enumerate() {
         text.push_str(&format!("{:>3}. {}\n", number + 1, printable(&step.title)));
         for effect in &step.effects {

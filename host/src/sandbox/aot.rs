@@ -4,6 +4,11 @@
 //! A compiled file is native code: it is only loaded from a directory that is ours alone (0700), or from beside
 //! the binary, where who can write can replace the binary too. It is never taken from a plugin's author.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "compiling in a child process is this module's purpose"
+)]
+
 use std::ffi::OsString;
 use std::fs;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -22,6 +27,13 @@ use super::error::{SandboxError, words};
 
 /// Name of the hidden command that compiles one component in a process of its own.
 pub const COMPILE_COMMAND: &str = "__compile";
+/// The target that shipped code is for.
+const BASELINE: &str = if cfg!(target_arch = "aarch64") {
+    "aarch64-unknown-linux-gnu"
+} else {
+    "x86_64-unknown-linux-gnu"
+};
+
 /// CPU time of one compilation.
 const COMPILE_CPU: Duration = Duration::from_secs(240);
 /// Address space of one compilation.
@@ -32,6 +44,8 @@ const COMPILE_BYTES: u64 = 6 << 30;
 pub enum Origin {
     /// Part of plimsoll: compiled with optimisation.
     Bundle,
+    /// Part of plimsoll, for shipping: optimised for any processor of this kind.
+    Shipped,
     /// Anybody: compiled without, so that code made to be slow to compile is not (31.8 s against 0.3 s).
     ThirdParty,
 }
@@ -107,6 +121,7 @@ impl Cache {
             })?;
         let effort = match origin {
             Origin::Bundle => "optimised",
+            Origin::Shipped => "portable",
             Origin::ThirdParty => "quick",
         };
         let arguments: [OsString; 4] = [
@@ -240,6 +255,11 @@ pub fn compile_here(effort: &str, input: &Path, output: &Path) -> Result<(), Str
     let mut config = configuration();
     match effort {
         "optimised" => config.cranelift_opt_level(OptLevel::Speed),
+        // An explicit target means no processor features beyond its baseline; such code loads everywhere.
+        "portable" => config
+            .target(BASELINE)
+            .map_err(|error| words(&error))?
+            .cranelift_opt_level(OptLevel::Speed),
         _ => config
             .cranelift_opt_level(OptLevel::None)
             .cranelift_regalloc_algorithm(wasmtime::RegallocAlgorithm::SinglePass),

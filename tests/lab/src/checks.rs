@@ -15,7 +15,7 @@ use crate::{LabError, cargo, setup, state};
 /// A step: its name and the words after `cargo`.
 type Step = (&'static str, &'static [&'static str]);
 
-const STEPS: [Step; 3] = [
+const STEPS: [Step; 4] = [
     ("format", &["fmt", "--all", "--check"]),
     (
         "clippy",
@@ -24,6 +24,27 @@ const STEPS: [Step; 3] = [
             "--workspace",
             "--all-targets",
             "--quiet",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    ),
+    // The glue of the components is only there for their own target.
+    (
+        "clippy of components",
+        &[
+            "clippy",
+            "--quiet",
+            "--target",
+            "wasm32-wasip2",
+            "--package",
+            "baseline-policy",
+            "--package",
+            "ssh-driver",
+            "--package",
+            "ssh-renderer",
+            "--package",
+            "text-differ",
             "--",
             "-D",
             "warnings",

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use lab::report::{print, say};
 use lab::servers::{Down, down};
-use lab::{Lab, LabError, checks, clean, demo, setup};
+use lab::{Lab, LabError, bench, checks, clean, demo, setup};
 
 const HELP: &str = "\
 usage: cargo lab <command>
@@ -14,6 +14,7 @@ usage: cargo lab <command>
   down [--all]  remove them; --all also stops the Docker Engine the lab started
   demo          deploy examples/hello to this machine, twice, and count dropped requests
   clean         take away what the demonstration left
+  bench [FILE]  time of plimsoll's commands and of deploys to one host and to two
   test          everything that must hold before a change is merged";
 
 fn main() -> ExitCode {
@@ -30,6 +31,8 @@ fn main() -> ExitCode {
         ["down", "--all"] => down(Down::Everything),
         ["demo"] => demo::demo(),
         ["clean"] => clean::clean(),
+        ["bench"] => bench::bench(None),
+        ["bench", plimsoll] => bench::bench(Some(plimsoll.as_ref())),
         ["test"] => checks::check(),
         ["help" | "--help" | "-h"] => {
             print(HELP);

@@ -16,7 +16,7 @@ use crate::call::Promise;
 use crate::desired::Desired;
 use crate::facts::HostFacts;
 use crate::gate::Gate;
-use crate::step::{Assumed, Step, Task};
+use crate::step::{self, Assumed, Step, Task};
 
 /// Carries out the steps.
 pub(super) async fn apply(desired: Desired, steps: Vec<Step>) -> Result<Outcome, Failure> {
@@ -217,14 +217,17 @@ impl Deploy {
 
     fn outcome(&self) -> Outcome {
         let version = self.desired.version();
-        let hosts = self.desired.hosts().len();
-        let noun = if hosts == 1 { "host" } else { "hosts" };
+        let hosts = self.desired.hosts();
+        let noun = if hosts.len() == 1 { "host" } else { "hosts" };
         let outputs = [
             Some(("version".to_owned(), version.to_owned())),
+            Some(("hosts".to_owned(), hosts.join(","))),
+            step::previous_version(&self.steps, &self.desired.release)
+                .map(|version| ("previous-version".to_owned(), version)),
             self.desired.url().map(|url| ("url".into(), url)),
         ];
         Outcome {
-            summary: format!("version {version} on {hosts} {noun}"),
+            summary: format!("version {version} on {} {noun}", hosts.len()),
             outputs: outputs.into_iter().flatten().collect(),
         }
     }

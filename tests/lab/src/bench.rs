@@ -1,0 +1,259 @@
+//! What plimsoll costs: its pure commands against an empty process, a deploy to two servers against one to one.
+//!
+//! Only ratios within one run say something: the machine is as busy as it is. So what is compared is also measured in turns.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::command::{command, run};
+use crate::report::{print, say};
+use crate::sample::{self, Project};
+use crate::{Engine, Lab, LabError, cargo, proxy_stand_in, setup, state};
+
+/// Runs of each pure command.
+const RUNS: usize = 40;
+/// Deploys to each number of hosts.
+const DEPLOYS: usize = 3;
+/// Manifests of the project, by the number of hosts they name.
+const MANIFESTS: [&str; 2] = ["config/one.yml", "config/two.yml"];
+/// An observation of both hosts.
+const FACTS: &str = "facts.json";
+
+/// Prints the figures of `plimsoll`, or of the release build of this folder.
+pub fn bench(plimsoll: Option<&Path>) -> Result<(), LabError> {
+    setup::needed()?;
+    let plimsoll = match plimsoll {
+        Some(program) => fs::canonicalize(program).map_err(LabError::file(program))?,
+        None => {
+            say("building plimsoll");
+            cargo::build(cargo::workspace(), &["--package", "plimsoll"])?
+        }
+    };
+    let lab = Lab::take(2)?;
+    let bench = Bench::prepare(plimsoll, &lab)?;
+    bench.pure_commands()?;
+    bench.deploys()
+}
+
+struct Bench {
+    plimsoll: PathBuf,
+    project: Project,
+    /// A home of its own: known hosts, journals and compiled components of this run alone.
+    home: PathBuf,
+}
+
+impl Bench {
+    fn prepare(plimsoll: PathBuf, lab: &Lab) -> Result<Self, LabError> {
+        let home = state::folder()?.join("bench");
+        if home.exists() {
+            fs::remove_dir_all(&home).map_err(LabError::file(&home))?;
+        }
+        let project = sample::stage(&home.join("hello"), "Hello")?;
+        let registry = &lab.registry;
+        for (count, manifest) in (1..).zip(MANIFESTS) {
+            project.write(manifest, &configuration(lab, count))?;
+        }
+        project.write(
+            ".kamal/secrets",
+            &format!("REGISTRY_PASSWORD={}\n", registry.password),
+        )?;
+        let repository = format!("{}/hello", registry.address);
+        for host in &lab.hosts {
+            host.reset(&[&repository])?;
+            proxy_stand_in::load(Engine::On(host))?;
+        }
+        let bench = Self {
+            plimsoll,
+            project,
+            home,
+        };
+        say("deploying a first version to both hosts");
+        bench.deploy(MANIFESTS[1])?;
+        bench.say_nothing(&["plan", "-c", MANIFESTS[1], "--save-facts", FACTS])?;
+        Ok(bench)
+    }
+
+    /// plimsoll with these words, in the project.
+    fn command(&self, words: &[&str]) -> Command {
+        let mut plimsoll = Command::new(&self.plimsoll);
+        plimsoll
+            .args(words)
+            .current_dir(&self.project.folder)
+            .env("HOME", &self.home);
+        for name in [
+            "XDG_CACHE_HOME",
+            "XDG_STATE_HOME",
+            "SSH_AUTH_SOCK",
+            "VERSION",
+        ] {
+            plimsoll.env_remove(name);
+        }
+        plimsoll
+    }
+
+    fn say_nothing(&self, words: &[&str]) -> Result<(), LabError> {
+        run(&mut self.command(words)).map(drop)
+    }
+
+    /// A version that was never there, as a commit is one; how long its deploy takes.
+    fn deploy(&self, manifest: &str) -> Result<Duration, LabError> {
+        self.project.commit("Hello")?;
+        let begun = Instant::now();
+        self.say_nothing(&["deploy", "--yes", "-c", manifest])?;
+        Ok(begun.elapsed())
+    }
+
+    fn pure_commands(&self) -> Result<(), LabError> {
+        let empty = empty_process(&self.home)?;
+        // The version after the one in the facts: there is something to plan.
+        self.project.commit("Hello")?;
+        let two = MANIFESTS[1];
+        let mut rows = [
+            ("an empty Rust process", command(&empty, [""; 0]), vec![]),
+            (
+                "plimsoll config",
+                self.command(&["config", "-c", two]),
+                vec![],
+            ),
+            (
+                "plimsoll plan --facts",
+                self.command(&["plan", "-c", two, "--facts", FACTS]),
+                vec![],
+            ),
+        ];
+        for (_, command, _) in &mut rows {
+            run(command)?;
+        }
+        for _ in 0..RUNS {
+            for (_, command, took) in &mut rows {
+                took.push(timed(command)?);
+            }
+        }
+        print(format!(
+            "whole process, {RUNS} runs in turns, components compiled before, {}",
+            self.plimsoll.display()
+        ));
+        let unit = median(&mut rows[0].2);
+        for (name, _, took) in &mut rows {
+            let middle = median(took);
+            print(format!(
+                "  {name:<24} {:>8.2} ms   {:>6.1} × empty   (fastest {:.2} ms)",
+                milliseconds(middle),
+                middle.as_secs_f64() / unit.as_secs_f64(),
+                milliseconds(took[0]),
+            ));
+        }
+        Ok(())
+    }
+
+    fn deploys(&self) -> Result<(), LabError> {
+        let mut took = MANIFESTS.map(|_| Vec::new());
+        for round in 1..=DEPLOYS {
+            say(format!(
+                "deploying to one host and to two, {round} of {DEPLOYS}"
+            ));
+            for (manifest, took) in MANIFESTS.into_iter().zip(&mut took) {
+                took.push(self.deploy(manifest)?);
+            }
+        }
+        print(format!(
+            "deploy of a new version (build, push, pull, switch, drain, prune), {DEPLOYS} runs in turns"
+        ));
+        let one = median(&mut took[0]);
+        for (name, took) in ["to 1 host", "to 2 hosts"].into_iter().zip(&mut took) {
+            let middle = median(took);
+            print(format!(
+                "  {name:<24} {:>8.2} s    {:>6.2} × one host  (fastest {:.2} s)",
+                middle.as_secs_f64(),
+                middle.as_secs_f64() / one.as_secs_f64(),
+                took[0].as_secs_f64(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// `config/deploy.yml` for the first `count` hosts of the lab, over SSH and with its registry.
+fn configuration(lab: &Lab, count: usize) -> String {
+    let registry = &lab.registry;
+    let hosts: Vec<&str> = lab
+        .hosts
+        .iter()
+        .take(count)
+        .map(|host| host.address.as_str())
+        .collect();
+    let key = lab
+        .hosts
+        .first()
+        .map(|host| host.key_path.to_string_lossy())
+        .unwrap_or_default();
+    let arch = match std::env::consts::ARCH {
+        "aarch64" => "arm64",
+        _ => "amd64",
+    };
+    format!(
+        "service: hello\nimage: hello\nservers: [{}]\n\
+         registry:\n  server: {}\n  username: {}\n  password: [REGISTRY_PASSWORD]\n\
+         ssh:\n  config: false\n  keys_only: true\n  keys: [{key:?}]\n\
+         proxy:\n  app_port: 3000\n  healthcheck: {{ path: /up, interval: 1 }}\n\
+         builder:\n  arch: {arch}\n  context: .\n",
+        hosts.join(", "),
+        registry.address,
+        registry.username,
+    )
+}
+
+/// `fn main() {}`, compiled: what any process costs here.
+fn empty_process(folder: &Path) -> Result<String, LabError> {
+    let source = folder.join("empty.rs");
+    state::write(&source, 0o644, "fn main() {}\n")?;
+    let program = folder.join("empty").to_string_lossy().into_owned();
+    let mut rustc = command("rustc", ["--edition=2024", "-O", "-o", &program]);
+    run(rustc.arg(&source).current_dir(cargo::workspace()))?;
+    Ok(program)
+}
+
+/// How long a command takes from its start to its end.
+fn timed(command: &mut Command) -> Result<Duration, LabError> {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let begun = Instant::now();
+    let ended = command.status();
+    let took = begun.elapsed();
+    match ended {
+        Ok(status) if status.success() => Ok(took),
+        _ => run(command).map(|_| took),
+    }
+}
+
+/// The middle one; sorts them. There is at least one.
+fn median(took: &mut [Duration]) -> Duration {
+    took.sort();
+    took[took.len() / 2]
+}
+
+fn milliseconds(took: Duration) -> f64 {
+    took.as_secs_f64() * 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle_of_what_was_measured() {
+        let mut took = [9, 1, 5].map(Duration::from_millis);
+        assert_eq!(median(&mut took), Duration::from_millis(5));
+        assert_eq!(took[0], Duration::from_millis(1));
+    }
+
+    #[test]
+    fn a_command_that_fails_is_not_a_measurement() {
+        assert!(timed(&mut command("false", [""; 0])).is_err());
+        assert!(timed(&mut command("true", [""; 0])).is_ok());
+    }
+}

@@ -4,10 +4,12 @@
 //! * [`environment`]: everything taken from the process's surroundings, in one place.
 //! * [`start`]: from arguments and surroundings to a host that is ready.
 //! * [`run`]: `deploy`, `plan` and `config`.
+//! * [`package`]: `svc package`, `job package`, `template diff` and `explain`.
 //! * [`plugin`]: `plugin list`, `inspect` and `lock`.
 
 pub mod arguments;
 pub mod environment;
+pub mod package;
 pub mod plugin;
 pub mod run;
 pub mod start;
@@ -50,6 +52,17 @@ enum Command {
     /// Prints the documents that the manifest renders to; secrets are in them by name.
     #[command(disable_help_flag = true, disable_version_flag = true)]
     Config(arguments::Target),
+    /// Copilot services.
+    #[command(subcommand)]
+    Svc(package::Workload),
+    /// Copilot jobs.
+    #[command(subcommand)]
+    Job(package::Workload),
+    /// CloudFormation templates.
+    #[command(subcommand)]
+    Template(package::Template),
+    /// Says which manifest line made a resource or property of a workload's template.
+    Explain(package::ExplainArguments),
     /// Shows and locks the components that do the work.
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -71,6 +84,10 @@ pub fn main() -> ExitCode {
         }
         Command::Plan(arguments) => run::run(Goal::Plan, &arguments.target, &arguments.wanted()),
         Command::Config(target) => run::run(Goal::Config, &target, &arguments::Wanted::default()),
+        Command::Svc(package::Workload::Package(arguments))
+        | Command::Job(package::Workload::Package(arguments)) => package::package(&arguments),
+        Command::Template(command) => package::template(&command),
+        Command::Explain(arguments) => package::explain(&arguments),
         Command::Plugin(command) => plugin::run(&command),
         Command::Compile {
             effort,

@@ -1,10 +1,12 @@
 //! The project as its author wrote it: found, read, templates resolved, and the few facts that powers are derived from.
 //!
 //! Whether the manifest makes sense is the renderer's to say, inside the sandbox; this layer only finds it and reads
-//! what the host itself must know. `read` is the only file here that touches the file system.
+//! what the host itself must know. `read` and `copilot` are the only files here that touch
+//! the file system.
 
 pub mod commands;
 mod contract;
+pub mod copilot;
 pub mod diagnostic;
 pub mod erb;
 pub mod error;

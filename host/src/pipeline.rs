@@ -11,6 +11,7 @@ pub mod drive;
 pub mod error;
 pub mod facts;
 pub mod observe;
+pub mod package;
 pub mod render;
 pub mod version;
 

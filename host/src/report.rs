@@ -11,11 +11,13 @@
 mod json;
 mod terminal;
 
+pub use json::changes;
+
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::plan::Plan;
+use crate::plan::{Plan, printable};
 use crate::wit::policy::exports::plimsoll::deploy::policy::Violation;
 use crate::wit::progress::Phase;
 use crate::wit::types::{Diagnostic, Severity};
@@ -155,6 +157,11 @@ impl Reporter {
         }
     }
 
+    /// A difference with its signs coloured, where colours are wanted.
+    pub fn painted(&self, difference: &str) -> String {
+        terminal::painted(&printable(difference), self.colour)
+    }
+
     /// Prints data that a command was asked for.
     pub fn data(&self, text: &str) {
         let _one_at_a_time = self.output.lock().unwrap_or_else(PoisonError::into_inner);
@@ -178,9 +185,9 @@ impl Reporter {
         if self.format == Format::Json {
             let _ = writeln!(io::stdout(), "{}", json::error(message, hints));
         }
-        let mut text = format!("error: {message}\n");
+        let mut text = format!("error: {}\n", printable(message));
         for hint in hints {
-            text.push_str(&format!("hint: {hint}\n"));
+            text.push_str(&format!("hint: {}\n", printable(hint)));
         }
         let _ = io::stderr().write_all(text.as_bytes());
     }

@@ -8,12 +8,13 @@ use sha2::{Digest, Sha256};
 
 mod compile;
 
-/// Package, and the role it is for.
-const COMPONENTS: &[(&str, &str)] = &[
-    ("ssh-renderer", "renderer"),
-    ("ssh-driver", "driver"),
-    ("text-differ", "differ"),
-    ("baseline-policy", "policy"),
+/// Package, the role it is for, and the target: `ecs`, `ssh`, or `any`.
+const COMPONENTS: &[(&str, &str, &str)] = &[
+    ("ecs-renderer", "renderer", "ecs"),
+    ("ssh-renderer", "renderer", "ssh"),
+    ("ssh-driver", "driver", "ssh"),
+    ("text-differ", "differ", "any"),
+    ("baseline-policy", "policy", "any"),
 ];
 
 fn main() {
@@ -29,25 +30,28 @@ fn main() {
     ]
     .into_iter()
     .map(str::to_owned)
-    .chain(COMPONENTS.iter().map(|(name, _)| format!("plugins/{name}")))
-    {
+    .chain(
+        COMPONENTS
+            .iter()
+            .map(|(name, ..)| format!("plugins/{name}")),
+    ) {
         println!(
             "cargo::rerun-if-changed={}",
             workspace.join(watched).display()
         );
     }
-    let packages: Vec<&str> = COMPONENTS.iter().map(|(name, _)| *name).collect();
+    let packages: Vec<&str> = COMPONENTS.iter().map(|(name, ..)| *name).collect();
     let files = compile::compile(&workspace, &out.join("components"), &packages);
 
     let mut constants =
         String::from("/// The default components.\npub const COMPONENTS: &[Component] = &[\n");
-    for ((name, role), file) in COMPONENTS.iter().zip(&files) {
+    for ((name, role, target), file) in COMPONENTS.iter().zip(&files) {
         let bytes = fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let digest = Sha256::digest(&bytes)
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect::<String>();
-        writeln!(constants, "    Component {{ name: {name:?}, role: {role:?}, sha256: {digest:?}, bytes: include_bytes!({file:?}) }},")
+        writeln!(constants, "    Component {{ name: {name:?}, role: {role:?}, target: {target:?}, sha256: {digest:?}, bytes: include_bytes!({file:?}) }},")
             .expect("writing to a string");
     }
     constants.push_str("];\n");

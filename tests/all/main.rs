@@ -7,6 +7,7 @@
 //! * [`bundle`]: the default components in the real sandbox.
 //! * [`cli`]: what a user sees, with wrong input too.
 //! * [`wire`], [`deploy`]: real servers.
+//! * [`docs`]: what the documentation says.
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_types,
@@ -22,8 +23,11 @@
 mod authority;
 mod bundle;
 mod cli;
+mod conformance;
 mod deploy;
+mod docs;
 mod layering;
+mod package;
 mod sandbox;
 mod support;
 mod wire;

@@ -15,7 +15,7 @@ use crate::grant::Grants;
 use crate::interrupt::Interrupt;
 use crate::pipeline::DeployError;
 use crate::plugin::lockfile::{Digest, LOCK_FILE};
-use crate::plugin::select::{bundled, read_file, read_lock};
+use crate::plugin::select::{all_bundled, read_file, read_lock};
 use crate::plugin::{Plugins, SelectError};
 use crate::report::{Format, Reporter, Verbosity};
 use crate::sandbox::aot::{Cache, Origin};
@@ -97,7 +97,7 @@ fn plugins(
 ) -> Result<Vec<crate::plugin::Plugin>, DeployError> {
     let target = Target::default();
     if !environment.folder.join("config/deploy.yml").exists() {
-        return Ok(bundled().collect());
+        return Ok(all_bundled().collect());
     }
     let project = start::read_project(&target, environment, reporter)?;
     let configuration = start::read_configuration(&project, reporter)?;
@@ -138,7 +138,7 @@ fn inspect(
     file: &Path,
     json: bool,
 ) -> Result<(), DeployError> {
-    let named = bundled().find(|plugin| Path::new(&plugin.name) == file);
+    let named = all_bundled().find(|plugin| Path::new(&plugin.name) == file);
     let (name, bytes, origin) = match named {
         Some(plugin) => (
             plugin.name.clone(),
@@ -249,7 +249,7 @@ fn lock(
 fn precompile(environment: &Environment, directory: &Path) -> Result<(), DeployError> {
     let engine = crate::sandbox::engine::bare()?;
     let cache = Cache::new(directory.to_owned(), environment.executable.clone());
-    for plugin in bundled() {
+    for plugin in all_bundled() {
         cache.load(
             &engine,
             &plugin.name,

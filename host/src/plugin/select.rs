@@ -99,23 +99,47 @@ pub enum SelectError {
     LockFile(Box<Diagnostic>),
 }
 
-/// The default components.
-pub fn bundled() -> impl Iterator<Item = Plugin> {
-    bundle::COMPONENTS.iter().filter_map(|component| {
-        let role = Role::ALL
-            .into_iter()
-            .find(|role| role.name() == component.role)?;
-        Some(Plugin {
-            name: component.name.to_owned(),
-            role,
-            sha256: component.sha256.to_owned(),
-            bytes: Cow::Borrowed(component.bytes),
-            origin: Origin::Bundle,
-            from: "bundle".to_owned(),
-            settings: "{}".to_owned(),
-            grants: Grants::none(component.name),
-            derived: role == Role::Driver,
-        })
+/// Where a project is deployed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// AWS ECS: Copilot's manifests.
+    Ecs,
+    /// Servers: Kamal's configuration.
+    Ssh,
+}
+
+/// All default components, of every target.
+pub fn all_bundled() -> impl Iterator<Item = Plugin> {
+    bundle::COMPONENTS.iter().filter_map(embedded)
+}
+
+/// The default components of a target.
+pub fn bundled(target: Target) -> impl Iterator<Item = Plugin> {
+    let name = match target {
+        Target::Ecs => "ecs",
+        Target::Ssh => "ssh",
+    };
+    let of_target = move |component: &&bundle::Component| [name, "any"].contains(&component.target);
+    bundle::COMPONENTS
+        .iter()
+        .filter(of_target)
+        .filter_map(embedded)
+}
+
+fn embedded(component: &bundle::Component) -> Option<Plugin> {
+    let role = Role::ALL
+        .into_iter()
+        .find(|role| role.name() == component.role)?;
+    Some(Plugin {
+        name: component.name.to_owned(),
+        role,
+        sha256: component.sha256.to_owned(),
+        bytes: Cow::Borrowed(component.bytes),
+        origin: Origin::Bundle,
+        from: "bundle".to_owned(),
+        settings: "{}".to_owned(),
+        grants: Grants::none(component.name),
+        derived: role == Role::Driver,
     })
 }
 
@@ -166,7 +190,7 @@ impl Plugins {
         derived: &Grants,
     ) -> Result<Self, SelectError> {
         let lock = read_lock(root)?;
-        let mut all: Vec<Plugin> = bundled().collect();
+        let mut all: Vec<Plugin> = bundled(Target::Ssh).collect();
         for entry in &configuration.plugins {
             let base = match read_file(root, entry)? {
                 Some(bytes) => {

@@ -65,6 +65,11 @@ pub(super) fn error(message: &str, hints: &[String]) -> Json {
     json!({"schema": JSON_SCHEMA, "event": "error", "message": message, "hints": hints})
 }
 
+/// Changes as one document.
+pub fn changes(changes: &[Change]) -> Json {
+    json!({"schema": JSON_SCHEMA, "changes": changes.iter().map(change).collect::<Vec<_>>()})
+}
+
 fn plan_document(plan: &Plan, violations: &[Judged]) -> Json {
     let steps: Vec<Json> = plan
         .steps

@@ -118,10 +118,8 @@ fn show_plan(plan: &Plan, violations: &[Judged], colour: bool) -> String {
         return text;
     }
     text.push_str("Changes\n");
-    for line in printable(plan.difference.trim_end()).lines() {
-        text.push_str(&paint(line, colour));
-        text.push('\n');
-    }
+    text.push_str(&painted(&printable(plan.difference.trim_end()), colour));
+    text.push('\n');
     if !violations.is_empty() {
         text.push_str("\nFindings\n");
         violations
@@ -149,6 +147,15 @@ fn show_plan(plan: &Plan, violations: &[Judged], colour: bool) -> String {
     }
     text.push_str(&format!("\nPlan {}\n", plan.digest()));
     text
+}
+
+/// A difference with its signs coloured.
+pub(super) fn painted(difference: &str, colour: bool) -> String {
+    difference
+        .split('\n')
+        .map(|line| paint(line, colour))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn paint(line: &str, colour: bool) -> String {

@@ -7,6 +7,8 @@ pub struct Component {
     pub name: &'static str,
     /// `renderer`, `differ`, `policy` or `driver`.
     pub role: &'static str,
+    /// `ecs`, `ssh`, or `any`.
+    pub target: &'static str,
     /// Digest of `bytes`, in hexadecimal.
     pub sha256: &'static str,
     /// The component.

@@ -2,6 +2,7 @@
 //!
 //! Only ratios within one run say something: the machine is as busy as it is. So what is compared is also measured in turns.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -34,12 +35,14 @@ pub fn bench(plimsoll: Option<&Path>) -> Result<(), LabError> {
     let lab = Lab::take(2)?;
     let bench = Bench::prepare(plimsoll, &lab)?;
     bench.pure_commands()?;
-    bench.deploys()
+    bench.deploys()?;
+    bench.clean()
 }
 
 struct Bench {
     plimsoll: PathBuf,
     project: Project,
+    repository: String,
     /// A home of its own: known hosts, journals and compiled components of this run alone.
     home: PathBuf,
 }
@@ -67,12 +70,23 @@ impl Bench {
         let bench = Self {
             plimsoll,
             project,
+            repository,
             home,
         };
         say("deploying a first version to both hosts");
         bench.deploy(MANIFESTS[1])?;
         bench.say_nothing(&["plan", "-c", MANIFESTS[1], "--save-facts", FACTS])?;
         Ok(bench)
+    }
+
+    /// Takes away what was built on this machine, and the project.
+    fn clean(&self) -> Result<(), LabError> {
+        let images = Engine::Local.docker(&["images", "-q", "--no-trunc", &self.repository])?;
+        let images: BTreeSet<&str> = images.lines().collect();
+        for image in images {
+            Engine::Local.docker(&["rmi", "-f", image])?;
+        }
+        fs::remove_dir_all(&self.home).map_err(LabError::file(&self.home))
     }
 
     /// plimsoll with these words, in the project.

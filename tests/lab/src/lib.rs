@@ -19,6 +19,7 @@ pub mod image;
 pub mod prober;
 pub mod process;
 pub mod proxy_stand_in;
+pub mod python;
 pub mod registry;
 pub mod report;
 pub mod sample;

@@ -1,0 +1,238 @@
+//! A Copilot workspace: `copilot/.workspace`, a folder for each workload, its addons and overrides. Found and read;
+//! what the manifests mean is the renderer's to say.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use super::tree::Node;
+
+/// How far up a workspace is looked for, as Copilot does.
+const PARENTS: usize = 5;
+/// Folders of `copilot/` that hold no workload.
+const NOT_WORKLOADS: &[&str] = &["environments", "pipelines", "overrides"];
+/// No file of a workspace is larger.
+const LARGEST: u64 = 1 << 20;
+/// Files of one static site.
+const FILES: usize = 100_000;
+
+/// Why a workspace can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkspaceError {
+    /// There is none.
+    #[error("no Copilot workspace in {} or above it\nhint: run this in a repository that has copilot/.workspace", .0.display())]
+    Missing(PathBuf),
+    /// Its summary makes no sense.
+    #[error("{}: expected a line `application: NAME`", .0.display())]
+    Summary(PathBuf),
+    /// A workload that is not there.
+    #[error("no workload `{name}` in this workspace\nhint: it has {known}")]
+    NoWorkload {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// A file can't be read.
+    #[error("failed to read {}: {source}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A workspace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workspace {
+    /// The folder that holds `copilot/`.
+    pub root: PathBuf,
+    /// Name of the application.
+    pub application: String,
+}
+
+/// A file of a workload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkloadFile {
+    /// Relative to the workspace: `copilot/api/manifest.yml`.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
+
+impl Workspace {
+    /// The workspace that a folder is in.
+    ///
+    /// # Errors
+    /// When there is none, or its summary can't be read.
+    pub fn find(start: &Path) -> Result<Self, WorkspaceError> {
+        let candidates = start.ancestors().take(PARENTS + 1);
+        let found = candidates
+            .map(|root| (root, root.join("copilot/.workspace")))
+            .find(|(_, summary)| summary.is_file());
+        let (root, summary) = found.ok_or_else(|| WorkspaceError::Missing(start.to_owned()))?;
+        let text = read(&summary)?;
+        let application = Node::parse("copilot/.workspace", &text)
+            .ok()
+            .and_then(|node| {
+                node.get("application")
+                    .and_then(|name| name.text().map(str::to_owned))
+            })
+            .ok_or_else(|| WorkspaceError::Summary(summary.clone()))?;
+        Ok(Self {
+            root: root.to_owned(),
+            application,
+        })
+    }
+
+    /// Names of its workloads, sorted.
+    pub fn workloads(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.root.join("copilot"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let workload = |entry: fs::DirEntry| {
+            let name = entry.file_name().into_string().ok()?;
+            let is = entry.path().join("manifest.yml").is_file()
+                && !NOT_WORKLOADS.contains(&name.as_str());
+            is.then_some(name)
+        };
+        let mut names: Vec<String> = entries.filter_map(workload).collect();
+        names.sort();
+        names
+    }
+
+    /// The manifest of a workload, then its addons and overrides.
+    ///
+    /// # Errors
+    /// When there is no such workload, or a file of it can't be read.
+    pub fn files(&self, name: &str) -> Result<Vec<WorkloadFile>, WorkspaceError> {
+        if !self.workloads().iter().any(|known| known == name) {
+            return Err(WorkspaceError::NoWorkload {
+                name: name.to_owned(),
+                known: self.workloads().join(", "),
+            });
+        }
+        let folder = format!("copilot/{name}");
+        let mut files = vec![self.file(format!("{folder}/manifest.yml"))?];
+        for part in ["addons", "overrides"] {
+            let entries = fs::read_dir(self.root.join(&folder).join(part))
+                .into_iter()
+                .flatten()
+                .flatten();
+            let names = entries
+                .filter(|entry| entry.path().is_file())
+                .filter_map(|entry| entry.file_name().into_string().ok());
+            let names: BTreeSet<String> = names.collect();
+            for name in names {
+                files.push(self.file(format!("{folder}/{part}/{name}"))?);
+            }
+        }
+        Ok(files)
+    }
+
+    /// What a source of the manifest names: the file itself, or the folder (with a slash at its end) and all files in
+    /// it. Nothing outside the workspace.
+    pub fn paths(&self, source: &str) -> Vec<String> {
+        let Ok(found) = self.root.join(source).canonicalize() else {
+            return Vec::new();
+        };
+        let Ok(root) = self.root.canonicalize() else {
+            return Vec::new();
+        };
+        let Ok(relative) = found.strip_prefix(&root) else {
+            return Vec::new();
+        };
+        let mut paths = Vec::new();
+        collect(&root, relative, &mut paths);
+        paths.sort();
+        paths
+    }
+
+    fn file(&self, path: String) -> Result<WorkloadFile, WorkspaceError> {
+        Ok(WorkloadFile {
+            text: read(&self.root.join(&path))?,
+            path,
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<String, WorkspaceError> {
+    let unreadable = |source| WorkspaceError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let size = fs::metadata(path).map_err(unreadable)?.len();
+    if size > LARGEST {
+        return Err(unreadable(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            "it is larger than 1 MiB",
+        )));
+    }
+    fs::read_to_string(path).map_err(unreadable)
+}
+
+fn collect(root: &Path, relative: &Path, paths: &mut Vec<String>) {
+    let full = root.join(relative);
+    let shown = relative.display().to_string();
+    if full.is_file() {
+        paths.push(shown);
+        return;
+    }
+    if !full.is_dir() || paths.len() > FILES {
+        return;
+    }
+    paths.push(format!("{shown}/"));
+    for entry in fs::read_dir(&full).into_iter().flatten().flatten() {
+        // A link could lead in a circle, or out of the workspace.
+        if entry.file_type().is_ok_and(|kind| !kind.is_symlink()) {
+            collect(root, &relative.join(entry.file_name()), paths);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workspace_is_found_from_below_and_tells_its_workloads() {
+        let root = std::env::temp_dir().join(format!("plimsoll-workspace-{}", std::process::id()));
+        let write = |path: &str, text: &str| {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().expect("has one")).expect("creates");
+            fs::write(path, text).expect("writes");
+        };
+        write("copilot/.workspace", "application: shop\n");
+        write("copilot/api/manifest.yml", "name: api\n");
+        write("copilot/api/addons/table.yml", "Resources: {}\n");
+        write("copilot/environments/test/manifest.yml", "name: test\n");
+        write("site/index.html", "hi");
+        let workspace = Workspace::find(&root.join("copilot/api")).expect("found");
+        assert_eq!(
+            (workspace.application.as_str(), workspace.workloads()),
+            ("shop", vec!["api".to_owned()])
+        );
+        let files: Vec<String> = workspace
+            .files("api")
+            .expect("read")
+            .into_iter()
+            .map(|file| file.path)
+            .collect();
+        assert_eq!(
+            files,
+            ["copilot/api/manifest.yml", "copilot/api/addons/table.yml"]
+        );
+        assert_eq!(workspace.paths("site"), ["site/", "site/index.html"]);
+        assert_eq!(workspace.paths("../"), Vec::<String>::new());
+        assert!(
+            workspace
+                .files("web")
+                .expect_err("missing")
+                .to_string()
+                .contains("it has api")
+        );
+        fs::remove_dir_all(&root).expect("removes");
+    }
+}

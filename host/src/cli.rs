@@ -84,8 +84,8 @@ pub fn main() -> ExitCode {
         }
         Command::Plan(arguments) => run::run(Goal::Plan, &arguments.target, &arguments.wanted()),
         Command::Config(target) => run::run(Goal::Config, &target, &arguments::Wanted::default()),
-        Command::Svc(package::Workload::Package(arguments))
-        | Command::Job(package::Workload::Package(arguments)) => package::package(&arguments),
+        Command::Svc(package::Workload::Package(arguments)) => package::package("svc", &arguments),
+        Command::Job(package::Workload::Package(arguments)) => package::package("job", &arguments),
         Command::Template(command) => package::template(&command),
         Command::Explain(arguments) => package::explain(&arguments),
         Command::Plugin(command) => plugin::run(&command),

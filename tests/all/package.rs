@@ -292,6 +292,11 @@ fn what_is_missing_is_asked_for_with_the_cure() {
     );
     assert!(
         workspace
+            .says(1, &["job", "package", "--facts", "facts.json"])
+            .contains("use `svc package`")
+    );
+    assert!(
+        workspace
             .says(1, &with(&["-a", "other"]))
             .contains("belongs to application `shop`")
     );

@@ -112,9 +112,12 @@ enum Ended {
 }
 
 /// `svc package` and `job package`.
-pub(super) fn package(arguments: &PackageArguments) -> ExitCode {
+pub(super) fn package(kind: &'static str, arguments: &PackageArguments) -> ExitCode {
     finish(arguments.diff, |environment, reporter, runtime| {
-        let asked = Asked::read(arguments, environment)?;
+        let asked = Asked {
+            kind: Some(kind),
+            ..Asked::read(arguments, environment)?
+        };
         let pure = pure(environment, reporter)?;
         let output =
             runtime.block_on(pure.render(&plugin(Role::Renderer), &asked.package(environment)))?;
@@ -261,6 +264,7 @@ struct Asked {
     /// What is deployed, from the facts: template, parameters, tags, addons.
     deployed: Option<Json>,
     strict: bool,
+    kind: Option<&'static str>,
 }
 
 impl Asked {
@@ -321,6 +325,7 @@ impl Asked {
             facts,
             deployed,
             strict: arguments.strict,
+            kind: None,
         })
     }
 
@@ -332,6 +337,7 @@ impl Asked {
             variables: &environment.variables,
             facts: self.facts.clone(),
             strict: self.strict,
+            kind: self.kind,
         }
     }
 }

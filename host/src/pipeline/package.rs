@@ -35,6 +35,8 @@ pub struct Package<'a> {
     pub facts: Json,
     /// Warnings are errors.
     pub strict: bool,
+    /// `svc` or `job`, when only that will do.
+    pub kind: Option<&'static str>,
 }
 
 /// Components without powers, and where their lines go.
@@ -77,7 +79,7 @@ impl Pure {
         let input = |facts: Json| Input {
             context: context(&package.environment, renderer),
             manifest: manifest.clone(),
-            options: json!({"strict": package.strict}).to_string(),
+            options: json!({"strict": package.strict, "kind": package.kind}).to_string(),
             facts: facts.to_string(),
         };
         let session = self.session(renderer);

@@ -77,6 +77,17 @@ impl wit::Guest for Component {
         };
         let rendered = package::package(&request)
             .map_err(|found| found.into_iter().map(diagnostic).collect::<Vec<_>>())?;
+        let is_job = rendered.kind == crate::manifest::WorkloadType::ScheduledJob;
+        let asked_for = project.options.get("kind").and_then(Json::as_str);
+        let wanted = if is_job { "job" } else { "svc" };
+        if asked_for.is_some_and(|kind| kind != wanted) {
+            let message = format!("`{}` is not what this command packages", project.workload);
+            let help = Some(format!("use `{wanted} package`"));
+            return Err(vec![types::Diagnostic {
+                help,
+                ..misfit(message)
+            }]);
+        }
         Ok(output(&project.workload, rendered, &facts))
     }
 }

@@ -46,7 +46,9 @@ enum Command {
     /// without dropping a request. With nothing changed it says so and changes nothing.
     #[command(disable_help_flag = true, disable_version_flag = true)]
     Deploy(arguments::Deploy),
-    /// Shows what `deploy` would do, and does nothing.
+    /// Shows what `deploy` would do, and changes nothing.
+    ///
+    /// Servers are looked at; the project's own pre-connect hook, which may be needed to reach them, runs.
     #[command(disable_help_flag = true, disable_version_flag = true)]
     Plan(arguments::Plan),
     /// Prints the documents that the manifest renders to; secrets are in them by name.

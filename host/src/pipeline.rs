@@ -3,6 +3,7 @@
 //! Stages know sequence and power; what documents mean is the components' to say.
 
 pub mod approve;
+pub mod bounds;
 pub mod build;
 pub mod check;
 pub mod compare;

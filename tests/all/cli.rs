@@ -1,11 +1,11 @@
 //! What a user sees, with wrong input too: the binary itself, in a home and a project of the test's own.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value as Json;
 
-use crate::support::{Folder, sha256};
+use crate::support::{Folder, plimsoll, sha256};
 
 /// A project with a home of its own.
 struct Project {
@@ -41,19 +41,10 @@ impl Project {
         self.folder.write(&format!("project/{name}"), text);
     }
 
-    /// Runs plimsoll here; nothing of the machine's own environment reaches it but PATH.
+    /// Runs plimsoll here.
     fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_plimsoll"))
+        plimsoll(self.folder.path(), &self.root())
             .args(arguments)
-            .current_dir(self.root())
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("HOME", self.folder.path())
-            // Compiled components are the same for all tests.
-            .env(
-                "XDG_CACHE_HOME",
-                std::env::temp_dir().join("plimsoll-test-cache"),
-            )
             .output()
             .unwrap()
     }
@@ -326,6 +317,83 @@ fn a_renderer_that_imports_docker_is_refused_before_it_runs() {
             && said.contains("hint: the fault is the plugin's"),
         "{said}"
     );
+}
+
+#[test]
+fn a_renderer_cannot_make_the_host_run_what_is_not_a_hook_of_the_project() {
+    let project = Project::new(MANIFEST);
+    let marker = project.folder.path().join("escaped");
+    let touch = format!("$(touch {})", marker.display());
+    let hook = project.root().join(".kamal/hooks/pre-connect");
+    project.write(".kamal/hooks/pre-connect", "#!/bin/bash\ntrue\n");
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    for (hook, why) in [
+        ("/bin/bash", "is not a hook of this project"),
+        ("../../evil", "is not a hook of this project"),
+        ("pre-connect", "not `BASH_ENV`"),
+    ] {
+        let settings =
+            format!("    settings: {{hook: {hook}, variable: BASH_ENV, value: '{touch}'}}\n");
+        project.add_plugin(
+            "hostile",
+            "renderer",
+            artifacts::HOSTILE_RENDERER,
+            &settings,
+        );
+        project.succeeds(&["plugin", "lock"]);
+        let said = project.fails(1, &["plan", "--version", "1"]);
+        assert!(said.contains(why), "{hook}: {said}");
+        assert!(!marker.exists(), "{hook} escaped");
+    }
+}
+
+#[test]
+fn a_renderer_cannot_send_secrets_or_files_elsewhere_by_way_of_a_build() {
+    let project = Project::new(&format!(
+        "{MANIFEST}registry: {{server: reg.example.com, username: [USER], password: [PASSWORD]}}\n"
+    ));
+    project.write(
+        ".kamal/secrets",
+        "USER=u\nPASSWORD=canary-55d1\nDATABASE_URL=canary-66e2\n",
+    );
+    let own =
+        "image: 'reg.example.com/hello:1', server: reg.example.com, secret: PASSWORD, context: .";
+    for (twisted, why) in [
+        (
+            own.replace("reg.example.com/hello:1", "evil.example.com/x:1"),
+            "make image `evil.example.com/x:1`",
+        ),
+        (
+            own.replace("server: reg.example.com", "server: evil.example.com"),
+            "log in at registry `evil.example.com`",
+        ),
+        (
+            own.replace("secret: PASSWORD", "secret: DATABASE_URL"),
+            "send secret `DATABASE_URL`",
+        ),
+        (
+            own.replace("context: .", "context: /etc"),
+            "build with the context `/etc`, which is outside",
+        ),
+    ] {
+        project.add_plugin(
+            "hostile",
+            "renderer",
+            artifacts::HOSTILE_RENDERER,
+            &format!("    settings: {{{twisted}}}\n"),
+        );
+        project.succeeds(&["plugin", "lock"]);
+        let said = project.fails(1, &["deploy", "--yes", "--version", "1"]);
+        assert!(
+            said.contains("plugin `hostile` is refused: it wants the host to")
+                && said.contains(why),
+            "{said}"
+        );
+        assert!(
+            said.contains("hint: the fault is the plugin's") && !said.contains("canary-"),
+            "{said}"
+        );
+    }
 }
 
 #[test]

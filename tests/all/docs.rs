@@ -6,6 +6,7 @@ use std::process::Command;
 
 use plimsoll::plugin::configuration::Configuration;
 
+use crate::layering::rust_files;
 use crate::support::Folder;
 
 fn workspace() -> PathBuf {
@@ -165,10 +166,11 @@ fn every_link_leads_somewhere() {
 
 #[test]
 fn every_test_that_the_claims_name_is_there() {
-    let folder = workspace().join("tests/all");
-    let sources: String = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
+    let mut paths = Vec::new();
+    rust_files(&workspace().join("tests/all"), &mut paths);
+    let sources: String = paths
+        .iter()
+        .map(|path| fs::read_to_string(path).unwrap())
         .collect();
     let claims = fs::read_to_string(workspace().join("docs/security.md")).unwrap();
     let names: Vec<&str> = code(&claims)

@@ -20,7 +20,8 @@ const LAYERS: &[&str] = &[
     "wit",
 ];
 
-fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+/// All sources below a folder.
+pub fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

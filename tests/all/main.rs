@@ -7,11 +7,14 @@
 //! * [`bundle`]: the default components in the real sandbox.
 //! * [`cli`]: what a user sees, with wrong input too.
 //! * [`wire`], [`deploy`]: real servers.
+//! * [`package`]: Copilot's workspaces without AWS.
 //! * [`docs`]: what the documentation says.
+//! * [`conformance`]: scores against recorded behaviour of the tools that plimsoll replaces.
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_types,
     clippy::disallowed_methods,
+    clippy::print_stdout,
     reason = "tests start programs and read what they left"
 )]
 #![allow(

@@ -1,6 +1,7 @@
 //! A run with a home, cache and state of its own, that nothing outside of it sees.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs};
@@ -130,6 +131,22 @@ impl TestRun {
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
     }
+}
+
+/// The binary in a project's folder; nothing of the machine's own environment reaches it but PATH.
+pub fn plimsoll(home: &Path, folder: &Path) -> Command {
+    let mut plimsoll = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+    plimsoll
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", env::var_os("PATH").unwrap())
+        .env("HOME", home)
+        // Compiled components are the same for all tests.
+        .env(
+            "XDG_CACHE_HOME",
+            env::temp_dir().join("plimsoll-test-cache"),
+        );
+    plimsoll
 }
 
 pub fn sha256(bytes: &[u8]) -> String {

@@ -47,12 +47,40 @@ impl<T: Send + 'static> HostWithStore<T> for Powers {
     }
 }
 
+/// The variables a hook may get: Kamal's own, and secrets under their own names. Anything else could make the
+/// interpreter of the hook run something else (`BASH_ENV`, `LD_PRELOAD`, `PATH`).
+fn check_environment(env: &[(String, Vec<Part>)]) -> Result<(), CapError> {
+    for (name, value) in env {
+        let own_secret = matches!(value.as_slice(), [Part::Secret(secret)] if secret.name == *name);
+        let plain = !value.iter().any(|part| matches!(part, Part::Secret(_)));
+        if !own_secret && !(name.starts_with("KAMAL_") && plain) {
+            return Err(CapError::Other(format!(
+                "hooks get KAMAL_… variables and secrets under their own names, not `{name}`"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A hook is a file in the project's folder of hooks, never a path.
+fn check_name(name: &str) -> Result<(), CapError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !name.is_empty() && name.chars().all(plain) {
+        return Ok(());
+    }
+    Err(CapError::Other(format!(
+        "`{name}` is not the name of a hook"
+    )))
+}
+
 /// Runs a hook with these variables added to the environment.
 pub(crate) async fn run_hook(
     run: &Run,
     name: &str,
     env: &[(String, Vec<Part>)],
 ) -> Result<Output, CapError> {
+    check_name(name)?;
+    check_environment(env)?;
     let env = env
         .iter()
         .map(|(key, value)| {
@@ -71,4 +99,36 @@ pub(crate) async fn run_hook(
         code: output.code,
         text: run.redacted(&output.text),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wit::types::{Encoding, SecretRef};
+
+    #[test]
+    fn a_hook_gets_no_variable_that_could_turn_it_into_something_else() {
+        let text = |t: &str| vec![Part::Text(t.to_owned())];
+        let secret = |name: &str| {
+            vec![Part::Secret(SecretRef {
+                name: name.to_owned(),
+                encoding: Encoding::Verbatim,
+            })]
+        };
+        for (name, value, allowed) in [
+            ("KAMAL_VERSION", text("1"), true),
+            ("KAMAL_RECORDED_AT", vec![Part::Slot("now".into())], true),
+            ("TOKEN", secret("TOKEN"), true),
+            ("BASH_ENV", text("$(touch x)"), false),
+            ("LD_PRELOAD", secret("TOKEN"), false),
+            ("KAMAL_VERSION", secret("TOKEN"), false),
+        ] {
+            let checked = check_environment(&[(name.to_owned(), value)]);
+            assert_eq!(checked.is_ok(), allowed, "{name}");
+        }
+        for name in ["/bin/bash", "../x", "a/b", ".", ""] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+        assert!(check_name("pre-deploy").is_ok());
+    }
 }

@@ -76,7 +76,12 @@ impl<T: Send + 'static> HostHeldWithStore<T> for Powers {
                     run.hold(HeldLock { host, path, place });
                     Ok(())
                 }
-                Ok(Exclusive::AlreadyThere { content }) => Err(CapError::Held(decode(&content))),
+                Ok(Exclusive::AlreadyThere { content }) => {
+                    let (details, name) = (decode(&content), place.name());
+                    Err(CapError::Held(format!(
+                        "{details}\nhint: wait until that deploy is over; if it is dead, remove {path} on {name}"
+                    )))
+                }
                 Err(error) => Err(from_wire(&error)),
             }
         };

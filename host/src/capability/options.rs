@@ -233,7 +233,6 @@ fn read(name: &str, value: &str) -> Result<(Field, Json), String> {
         "storage-opt" => {
             pair().map(|(key, v)| (HostEntry("StorageOpt", key.to_owned()), json!(v)))?
         }
-        "label" => pair().map(|(key, v)| (BodyEntry("Labels", key.to_owned()), json!(v)))?,
         "tmpfs" => {
             let (path, options) = value.split_once(':').unwrap_or((value, ""));
             (HostEntry("Tmpfs", path.to_owned()), json!(options))

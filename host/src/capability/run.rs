@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::hosts::Hosts;
 use super::journal::Journal;
@@ -12,6 +12,9 @@ use crate::report::{Event, Reporter};
 use crate::secret::{Redactor, Secret, SecretStore, encode};
 use crate::wire::Place;
 use crate::wit::types::{CapError, Document, Encoding, Part, Severity};
+
+/// How long a lock may take to be given back when a run ends: people wait for it.
+const GIVE_BACK: Duration = Duration::from_secs(15);
 
 /// Who can read a value where it goes. Secrets are refused where everybody can.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -265,9 +268,13 @@ impl Run {
         let locks = std::mem::take(&mut *self.locks.lock().unwrap_or_else(PoisonError::into_inner));
         let mut stuck = Vec::new();
         for lock in locks {
-            if let Err(error) = super::lock::remove(&lock.place, &lock.path).await {
-                stuck.push(format!("{} on {}: {error}", lock.path, lock.host));
-            }
+            let giving_back = super::lock::remove(&lock.place, &lock.path);
+            let why = match tokio::time::timeout(GIVE_BACK, giving_back).await {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("no answer within {} s", GIVE_BACK.as_secs()),
+            };
+            stuck.push(format!("{} on {}: {why}", lock.path, lock.host));
         }
         stuck
     }

@@ -1,4 +1,4 @@
-//! The commands that templates and secrets files may run, word for word: `commands` of `plimsoll.yml`.
+//! The commands that templates may run, word for word: `commands` of `plimsoll.yml`.
 
 use super::{
     diagnostic::Diagnostic,

@@ -82,6 +82,8 @@ pub enum Credential {
 pub struct Builder {
     /// Folder of the build context; none builds a clone of HEAD.
     pub context: Option<String>,
+    /// The Dockerfile, when it is named.
+    pub dockerfile: Option<String>,
     /// URL of a remote builder: `ssh://docker@builder`.
     pub remote: Option<String>,
 }
@@ -173,6 +175,7 @@ impl Envelope {
             secrets: secrets::read(root, &proxies),
             builder: Builder {
                 context: text(builder, "context"),
+                dockerfile: text(builder, "dockerfile"),
                 remote: text(builder, "remote"),
             },
             service,
@@ -189,6 +192,19 @@ impl Envelope {
             Some(server) => format!("{server}/{image}"),
             None => image.to_owned(),
         })
+    }
+
+    /// Names of the secrets that log in at the registry.
+    pub fn registry_secrets(&self) -> Vec<&str> {
+        let credentials = [&self.registry.username, &self.registry.password];
+        credentials
+            .into_iter()
+            .flatten()
+            .filter_map(|credential| match credential {
+                Credential::Secret(name) => Some(name.as_str()),
+                Credential::Literal(_) => None,
+            })
+            .collect()
     }
 
     /// `SERVICE[-DESTINATION]`: what Kamal names files on servers after.

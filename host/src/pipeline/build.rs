@@ -236,9 +236,10 @@ fn journal(
 
 fn progress(host: &Host, event: &BuildEvent) {
     let emit = |line: &str| {
+        let line = host.run.redactor().redact(line);
         host.reporter.emit(&Event::Line {
             subject: "build",
-            line,
+            line: &line,
         })
     };
     match event {
@@ -250,11 +251,8 @@ fn progress(host: &Host, event: &BuildEvent) {
 }
 
 fn missing(image: &Image, place: &str) -> DeployError {
-    DeployError::Wire {
-        doing: "find the image to deploy".to_owned(),
-        source: WireError::NotFound {
-            place: place.to_owned(),
-            what: format!("image {}", image.reference),
-        },
+    DeployError::NoImage {
+        reference: image.reference.clone(),
+        place: place.to_owned(),
     }
 }

@@ -1,9 +1,11 @@
 //! Doing it: the driver with powers to write, cut to the approved plan.
 
+use std::convert::Infallible;
 use std::sync::Mutex;
 
 use super::{DeployError, Host, Request};
 use crate::capability::Stage;
+use crate::interrupt::Level;
 use crate::plan::{BoundPlan, Plan, Promises};
 use crate::report::{Event, Verdict};
 use crate::wit::driver::exports::plimsoll::deploy::driver::{Outcome, Partial};
@@ -23,15 +25,43 @@ pub async fn drive(
     for (slot, digest) in bound.slots() {
         host.run.fill(slot.clone(), digest.clone());
     }
-    let result = apply(host, bound.plan()).await;
+    let result = tokio::select! {
+        result = apply(host, bound.plan()) => result,
+        never = settling(host) => match never {},
+    };
     for stuck in host.run.release_locks().await {
         host.run.note(
             Severity::Error,
             format!("failed to give back the deploy lock {stuck}"),
         );
     }
-    let outcome = result.inspect_err(|error| tell(host, error))?;
+    let outcome = result
+        .inspect_err(|error| tell(host, error))
+        .map_err(|error| interrupted(host, error))?;
     Ok(host.done(request, bound.plan(), &outcome))
+}
+
+/// Says, once, what the first Ctrl-C does.
+async fn settling(host: &Host) -> Infallible {
+    host.interrupt.reached(Level::Settle).await;
+    host.run.note(
+        Severity::Warning,
+        "interrupted: nothing new is begun, and what is under way ends; again to stop at once"
+            .to_owned(),
+    );
+    std::future::pending().await
+}
+
+/// A failure after Ctrl-C is an interruption, whatever else it is.
+fn interrupted(host: &Host, error: DeployError) -> DeployError {
+    match (host.interrupt.level(), &error) {
+        (Level::No, _) => error,
+        (Level::Settle, DeployError::Interrupted(_)) => {
+            DeployError::Interrupted("; nothing was changed".to_owned())
+        }
+        (Level::Settle, _) => DeployError::Interrupted(format!("; {error}")),
+        (Level::Stop, _) => DeployError::Interrupted("; what was under way may go on".to_owned()),
+    }
 }
 
 async fn apply(host: &Host, plan: &Plan) -> Result<Outcome, DeployError> {
@@ -100,7 +130,12 @@ impl Host {
             .collect();
         let undo = output("previous-version")
             .map(|version| format!("{} -P --version {version}", request.command));
-        let text = format!("deployed {} to {}", plan.context.version, hosts.join(", "));
+        let mut text = format!("deployed {} to {}", plan.context.version, hosts.join(", "));
+        for (name, value) in &outcome.outputs {
+            if !matches!(name.as_str(), "hosts" | "previous-version") {
+                text.push_str(&format!(", {name} {value}"));
+            }
+        }
         Verdict {
             hosts,
             undo,

@@ -11,7 +11,7 @@ use crate::wit::types::CapError;
 #[derive(Debug, thiserror::Error)]
 pub enum DeployError {
     /// The project's files: not there, not readable, or not what was locked.
-    #[error("{}", first_line(.0))]
+    #[error("{}", message(.0))]
     Project(String),
     /// Errors in the project's files; they were shown.
     #[error("{}", found(.0))]
@@ -27,14 +27,22 @@ pub enum DeployError {
         /// Why.
         source: WireError,
     },
+    /// What is to be deployed was never built.
+    #[error("failed to find image {reference}: it is not in {place}")]
+    NoImage {
+        /// The image.
+        reference: String,
+        /// Where it should be.
+        place: String,
+    },
     /// A capability refused or failed.
-    #[error("{}", first_line(&capability::error::in_words(.0)))]
+    #[error("{}", message(&capability::error::in_words(.0)))]
     Capability(CapError),
     /// A driver refused; nothing was changed.
-    #[error("{}", first_line(.0))]
+    #[error("{}", message(.0))]
     Refused(String),
     /// Some of it was done.
-    #[error("{}", first_line(&.0.message))]
+    #[error("{}", message(&.0.message))]
     Partial(Partial),
     /// Mandatory violations; they were shown.
     #[error("stopped by {0} mandatory policy violation(s); nothing was changed")]
@@ -43,7 +51,7 @@ pub enum DeployError {
     #[error("{0}")]
     NotApproved(String),
     /// A hook failed.
-    #[error("hook {name} failed with code {code}")]
+    #[error("{}", message(&format!("hook `{name}` failed: exit status {code}\n{text}")))]
     Hook {
         /// Its name.
         name: String,
@@ -60,6 +68,14 @@ pub enum DeployError {
         /// What is wrong with it.
         why: String,
     },
+    /// A renderer wants the host to do what the manifest does not say.
+    #[error("plugin `{plugin}` is refused: it wants the host to {why}")]
+    Overreach {
+        /// The renderer.
+        plugin: String,
+        /// What it wants.
+        why: String,
+    },
     /// A file of facts.
     #[error("{0}")]
     Facts(String),
@@ -74,15 +90,19 @@ impl DeployError {
         match self {
             Self::Sandbox(error) => error.hint().into_iter().collect(),
             Self::Wire { source, .. } => source.hint().into_iter().collect(),
-            Self::Capability(error) => later_lines(&capability::error::in_words(error)),
-            Self::Refused(text) | Self::Project(text) => later_lines(text),
-            Self::Partial(partial) => later_lines(&partial.message),
+            Self::Capability(error) => hints_in(&capability::error::in_words(error)),
+            Self::Refused(text) | Self::Project(text) => hints_in(text),
+            Self::Partial(partial) => hints_in(&partial.message),
             Self::Violations(_) => {
                 vec!["correct what is named above, or change the policy in plimsoll.yml".to_owned()]
             }
-            Self::Hook { text, .. } if !text.trim().is_empty() => {
-                vec![format!("it said:\n{}", text.trim_end())]
-            }
+            Self::NoImage { .. } => vec![
+                "deploy without -P to build it, or name a version that is there with --version"
+                    .to_owned(),
+            ],
+            Self::Overreach { plugin, .. } => vec![format!(
+                "the fault is the plugin's: a renderer may only ask for what the manifest says; report it to the author of `{plugin}`"
+            )],
             Self::Hook { .. }
             | Self::Findings(_)
             | Self::NotApproved(_)
@@ -111,14 +131,38 @@ fn found(findings: &[Finding]) -> String {
     )
 }
 
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
+const HINT: &str = "hint: ";
+
+/// What is no hint.
+fn message(text: &str) -> String {
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with(HINT))
+        .collect();
+    lines.join("\n").trim_end().to_owned()
 }
 
-/// The lines after the first, without the word that marks a hint.
-fn later_lines(text: &str) -> Vec<String> {
-    text.lines()
-        .skip(1)
-        .map(|line| line.strip_prefix("hint: ").unwrap_or(line).to_owned())
-        .collect()
+/// Without the word that marks them. Two hosts may have the same one.
+fn hints_in(text: &str) -> Vec<String> {
+    let mut hints: Vec<String> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(HINT))
+        .map(str::to_owned)
+        .collect();
+    hints.dedup();
+    hints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_hints_are_hints_and_no_line_is_lost() {
+        let error = DeployError::Refused(
+            "a failed\nhint: look at a\nb failed\nit said so\nhint: look at b".to_owned(),
+        );
+        assert_eq!(error.to_string(), "a failed\nb failed\nit said so");
+        assert_eq!(error.hints(), ["look at a", "look at b"]);
+    }
 }

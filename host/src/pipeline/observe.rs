@@ -1,5 +1,7 @@
 //! What is there, and what has to be done about it: the driver with powers to read.
 
+use serde_json::json;
+
 use super::{DeployError, Host, Request, facts};
 use crate::capability::Stage;
 use crate::capability::hook::run_hook;
@@ -83,6 +85,13 @@ pub(super) async fn run_hooks(
 ) -> Result<(), DeployError> {
     for point in rendered.hooks.iter().filter(|point| point.moment == moment) {
         host.stage("hook", format!("Running hook {}", point.name));
+        let entry = json!({"plugin": "host", "operation": "hook.run", "subject": point.name, "moment": moment});
+        host.run.journal.write("intent", &entry).map_err(|error| {
+            DeployError::Project(format!(
+                "failed to write the journal {}: {error}",
+                host.run.journal.path().display()
+            ))
+        })?;
         let output = run_hook(&host.run, &point.name, &point.env)
             .await
             .map_err(DeployError::Capability)?;

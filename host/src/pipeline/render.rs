@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{DeployError, Host, Request};
+use super::{DeployError, Host, Request, bounds};
 use crate::capability::Stage;
 use crate::manifest;
 use crate::report::{Event, Finding, Verdict};
@@ -53,6 +53,18 @@ pub async fn render(
         .render(&loaded, session, input(gather(host, &needs)))
         .await?
         .map_err(|found| refused(host, found))?;
+    let hooks: Vec<String> = host
+        .project
+        .hooks
+        .iter()
+        .map(|hook| hook.name.clone())
+        .collect();
+    bounds::check(&output, &host.project.envelope, &hooks).map_err(|why| {
+        DeployError::Overreach {
+            plugin: plugin.name.clone(),
+            why,
+        }
+    })?;
     host.run.know(&output.documents);
     for finding in findings(host, output.diagnostics.clone()) {
         host.reporter.emit(&Event::Finding(&finding));

@@ -77,7 +77,7 @@ pub struct PluginEntry {
 pub struct Configuration {
     /// Plugins in the order of the file.
     pub plugins: Vec<PluginEntry>,
-    /// Command lines that templates and secrets files may run.
+    /// Command lines that templates may run (secrets files run theirs, as in Kamal).
     pub commands: Vec<String>,
 }
 
@@ -120,7 +120,7 @@ impl Configuration {
             .filter(|plugin| plugin.role == Role::Policy)
     }
 
-    /// Whether templates and secrets files may run a command line.
+    /// Whether templates may run a command line.
     pub fn allows_command(&self, line: &str) -> bool {
         self.commands.iter().any(|allowed| allowed == line.trim())
     }

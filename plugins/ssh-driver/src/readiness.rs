@@ -46,9 +46,58 @@ pub fn next(status: &str, look: Look, attempt: u32, time_left: i64, readiness_de
     }
 }
 
+/// What the proxy's health checks came to since it was last told to deploy a service, from its log: lines of JSON,
+/// a time before each. Equal answers are counted; a check does not name its target, but the proxy checks no service
+/// that works.
+pub fn probes(service: &str, log: &[String]) -> Vec<String> {
+    let events: Vec<Json> = log
+        .iter()
+        .filter_map(|line| serde_json::from_str(&line[line.find('{')?..]).ok())
+        .collect();
+    let told = |event: &Json| event["msg"] == "Deploying" && event["service"] == service;
+    let since = events
+        .iter()
+        .rposition(told)
+        .map_or(&[][..], |at| &events[at..]);
+    let failures: Vec<&str> = since
+        .iter()
+        .filter(|event| event["msg"] == "Healthcheck failed")
+        .filter_map(|event| event["error"].as_str())
+        .collect();
+    failures
+        .chunk_by(|before, error| before == error)
+        .map(|same| match same {
+            [once] => format!("health check failed: {once}"),
+            more => format!("health check failed {} times: {}", more.len(), more[0]),
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn probes_are_those_of_the_last_deploy_of_the_service() {
+        let line = |json: &str| format!("2026-11-20T11:43:44.2Z {json}");
+        let log = [
+            line(r#"{"msg":"Deploying","service":"app-web"}"#),
+            line(r#"{"msg":"Healthcheck failed","error":"of another deploy"}"#),
+            line(r#"{"msg":"Deploying","service":"app-web"}"#),
+            line(r#"{"msg":"Deploying","service":"other"}"#),
+            line(r#"{"msg":"Healthcheck failed","error":"Request timed out"}"#),
+            line(r#"{"msg":"Request","path":"/"}"#),
+            line(r#"{"msg":"Healthcheck failed","error":"Unexpected status (500)"}"#),
+            "no JSON".to_owned(),
+            line(r#"{"msg":"Healthcheck failed","error":"Unexpected status (500)"}"#),
+        ];
+        let expected = [
+            "health check failed: Request timed out",
+            "health check failed 2 times: Unexpected status (500)",
+        ];
+        assert_eq!(probes("app-web", &log), expected);
+        assert_eq!(probes("app-job", &log), Vec::<String>::new());
+    }
 
     #[test]
     fn a_container_is_ready_when_it_is_healthy_or_keeps_running() {

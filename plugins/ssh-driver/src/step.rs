@@ -1,11 +1,12 @@
 //! What a plan is made of. A step's task is its payload: `apply` needs nothing else to carry it out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::call::Promise;
 use crate::facts::HostFacts;
+use crate::observed;
 use release::Release;
 
 /// Calls that belong together.
@@ -164,6 +165,28 @@ impl Assumed {
             "{host} changed since the plan was made: {what}\nhint: make a new plan"
         ))
     }
+}
+
+/// What to go back to after these steps: the version of everything they replace. `None` when nothing or several
+/// versions are replaced, or another configuration of the same one.
+pub fn previous_version(steps: &[Step], release: &Release) -> Option<String> {
+    let replaced: BTreeSet<String> = steps
+        .iter()
+        .filter_map(|step| match &step.task {
+            Task::Boot(boot) => observed::version(release, &boot.role, boot.current.as_deref()?),
+            Task::Lock { .. }
+            | Task::Image { .. }
+            | Task::Hook { .. }
+            | Task::Prepare { .. }
+            | Task::Wait { .. }
+            | Task::Finish { .. }
+            | Task::Unlock { .. } => None,
+        })
+        .collect();
+    let mut versions = replaced.into_iter();
+    let only = versions.next().filter(|_| versions.next().is_none());
+    // A container that cleared its name for its successor has that version, and `_replaced_…` after it.
+    only.filter(|version| !version.contains("_replaced_"))
 }
 
 impl Step {

@@ -7,8 +7,10 @@ use hyper::body::Bytes;
 use hyper::header::{HOST, LOCATION, USER_AGENT};
 use hyper::{Request, client};
 use hyper_util::rt::TokioIo;
+use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use crate::log::Log;
 use crate::names::Names;
 use crate::options::HealthCheck;
 use crate::target::Target;
@@ -16,11 +18,12 @@ use crate::target::Target;
 /// As many as Go's client follows.
 const MOST_REDIRECTS: usize = 10;
 
-/// Waits until `target` answers 2xx, for `limit` at most. False if it never did.
+/// Waits until `target` answers 2xx, for `limit` at most. False if it never did. What came of each question is logged.
 pub async fn becomes_healthy(
     target: &Target,
     check: &HealthCheck,
     names: &Names,
+    log: &Log,
     limit: Duration,
 ) -> bool {
     let asking = async {
@@ -28,16 +31,18 @@ pub async fn becomes_healthy(
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            if let Ok(true) = timeout(check.timeout, is_healthy(target, check, names)).await {
-                return;
+            let answer = timeout(check.timeout, probe(target, check, names)).await;
+            match answer.unwrap_or_else(|_| Err("Request timed out".to_owned())) {
+                Ok(()) => return log.event("Healthcheck succeeded"),
+                Err(why) => log.told("Healthcheck failed", json!({ "error": why })),
             }
         }
     };
     timeout(limit, asking).await.is_ok()
 }
 
-/// One question, redirects followed.
-async fn is_healthy(target: &Target, check: &HealthCheck, names: &Names) -> bool {
+/// One question, redirects followed; the error is what kamal-proxy logs, or close to it.
+async fn probe(target: &Target, check: &HealthCheck, names: &Names) -> Result<(), String> {
     let (mut name, mut port) = (target.name.clone(), check.port.unwrap_or(target.port));
     let mut host = check
         .host
@@ -46,25 +51,28 @@ async fn is_healthy(target: &Target, check: &HealthCheck, names: &Names) -> bool
     let mut path = check.path.clone();
     for _ in 0..=MOST_REDIRECTS {
         match ask(&name, port, &host, &path, names).await {
-            Some(Answer::Status(status)) => return (200..300).contains(&status),
+            Some(Answer::Status(200..300)) => return Ok(()),
+            Some(Answer::Status(status)) => return Err(format!("Unexpected status ({status})")),
             Some(Answer::Elsewhere(location)) => {
                 if let Some(rest) = location.strip_prefix("http://") {
                     let (authority, rest) = rest.split_once('/').unwrap_or((rest, ""));
                     host = authority.to_owned();
                     let (to, at) = authority.split_once(':').unwrap_or((authority, "80"));
-                    let Ok(at) = at.parse() else { return false };
+                    let Ok(at) = at.parse() else {
+                        return Err(format!("unusable redirect to {location}"));
+                    };
                     (name, port, path) = (to.to_owned(), at, format!("/{rest}"));
                 } else if location.starts_with('/') {
                     path = location;
                 } else {
                     // https, which the stand-in does not speak, or nonsense.
-                    return false;
+                    return Err(format!("unusable redirect to {location}"));
                 }
             }
-            None => return false,
+            None => return Err(format!("Get \"http://{name}:{port}{path}\": no answer")),
         }
     }
-    false
+    Err(format!("stopped after {MOST_REDIRECTS} redirects"))
 }
 
 enum Answer {

@@ -19,9 +19,15 @@ impl Log {
 
     /// Something that happened to the proxy itself.
     pub fn event(&self, message: &str) {
-        self.write(
-            &json!({ "time": since_epoch(SystemTime::now()), "level": "INFO", "msg": message }),
-        );
+        self.told(message, json!({}));
+    }
+
+    /// The same with fields.
+    pub fn told(&self, message: &str, mut fields: Value) {
+        fields["time"] = since_epoch(SystemTime::now()).into();
+        fields["level"] = "INFO".into();
+        fields["msg"] = message.into();
+        self.write(&fields);
     }
 
     fn write(&self, line: &Value) {

@@ -6,8 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::duration;
 use crate::health::becomes_healthy;
+use crate::log::Log;
 use crate::names::Names;
 use crate::options::{Options, read_target};
 use crate::state::{self, Kept, Mode};
@@ -41,6 +44,7 @@ pub struct Router {
     changes: Mutex<()>,
     folder: PathBuf,
     names: Arc<Names>,
+    log: Arc<Log>,
 }
 
 /// A service, as it is between two changes.
@@ -86,7 +90,11 @@ pub struct Deployment {
 
 impl Router {
     /// The services that `folder` remembers, taken to be healthy. True if it remembered any.
-    pub fn restore(folder: PathBuf, names: Arc<Names>) -> Result<(Router, bool), RouterError> {
+    pub fn restore(
+        folder: PathBuf,
+        names: Arc<Names>,
+        log: Arc<Log>,
+    ) -> Result<(Router, bool), RouterError> {
         let kept = state::read(&folder)?;
         let restored = kept.is_some();
         let mut services = BTreeMap::new();
@@ -104,6 +112,7 @@ impl Router {
             changes: Mutex::new(()),
             folder,
             names,
+            log,
         };
         Ok((router, restored))
     }
@@ -126,6 +135,8 @@ impl Router {
 
     /// Waits for the new targets' health, switches, and returns when the old ones have finished.
     pub async fn deploy(&self, deployment: Deployment) -> Result<(), RouterError> {
+        let fields = json!({ "service": deployment.service, "targets": deployment.targets });
+        self.log.told("Deploying", fields);
         let targets = read_targets(&deployment.targets)?;
         if !deployment.force {
             self.all_healthy(&targets, &deployment).await?;
@@ -206,12 +217,15 @@ impl Router {
         let checks: Vec<_> = targets
             .iter()
             .map(|target| {
-                let (target, check, names) = (
+                let (target, check, names, log) = (
                     Arc::clone(target),
                     deployment.options.health.clone(),
                     Arc::clone(&self.names),
+                    Arc::clone(&self.log),
                 );
-                tokio::spawn(async move { becomes_healthy(&target, &check, &names, limit).await })
+                tokio::spawn(
+                    async move { becomes_healthy(&target, &check, &names, &log, limit).await },
+                )
             })
             .collect();
         for check in checks {

@@ -52,7 +52,11 @@ impl Server {
     /// Restores the state and listens.
     pub async fn start(settings: Settings) -> Result<Server, RouterError> {
         let names = Arc::new(settings.names);
-        let (router, restored) = Router::restore(settings.state, Arc::clone(&names))?;
+        let (router, restored) = Router::restore(
+            settings.state,
+            Arc::clone(&names),
+            Arc::clone(&settings.log),
+        )?;
         settings.log.event(if restored {
             "Restored saved state"
         } else {

@@ -2,7 +2,6 @@
 //!
 //! Only ratios within one run say something: the machine is as busy as it is. So what is compared is also measured in turns.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -81,9 +80,10 @@ impl Bench {
 
     /// Takes away what was built on this machine, and the project.
     fn clean(&self) -> Result<(), LabError> {
-        let images = Engine::Local.docker(&["images", "-q", "--no-trunc", &self.repository])?;
-        let images: BTreeSet<&str> = images.lines().collect();
-        for image in images {
+        let names = ["images", "--format", "{{.Repository}}:{{.Tag}}"];
+        let images = Engine::Local.docker(&[&names[..], &[&self.repository]].concat())?;
+        // By their names: the same image may be somebody else's under another.
+        for image in images.lines() {
             Engine::Local.docker(&["rmi", "-f", image])?;
         }
         fs::remove_dir_all(&self.home).map_err(LabError::file(&self.home))
@@ -129,6 +129,11 @@ impl Bench {
             (
                 "plimsoll config",
                 self.command(&["config", "-c", two]),
+                vec![],
+            ),
+            (
+                "  which asks no git",
+                self.command(&["config", "-c", two, "--version", "1"]),
                 vec![],
             ),
             (

@@ -10,7 +10,7 @@ use super::bindings::plimsoll::deploy::log::{Level, log};
 use super::bindings::plimsoll::deploy::progress::{Event, Phase, emit};
 use super::convert::words;
 use super::trouble::{Trouble, together};
-use super::world::{self, Answer, Ended, World};
+use super::world::{self, Answer, Ended, World, did_not_happen};
 use crate::aftermath::Aftermath;
 use crate::call::Promise;
 use crate::desired::Desired;
@@ -77,9 +77,9 @@ impl Deploy {
             Ok(()) => tell(step, Phase::Succeeded, &done_words(step)),
             Err(Trouble::Halted) => tell(step, Phase::Skipped, "not started, as others failed"),
             Err(Trouble::Refused(message) | Trouble::Failed { message, .. }) => {
-                tell(step, Phase::Failed, message)
+                tell(step, Phase::Failed, first_line(message))
             }
-            Err(Trouble::Call(error)) => tell(step, Phase::Failed, &words(error)),
+            Err(Trouble::Call(error)) => tell(step, Phase::Failed, first_line(&words(error))),
         }
         done
     }
@@ -102,9 +102,16 @@ impl Deploy {
                 together(join_all(checks).await)
             }
             Task::Hook { run } => self.hook(run).await,
-            Task::Prepare { rounds } | Task::Finish { rounds } => {
-                Ok(self.world.rounds(rounds).await?)
-            }
+            Task::Prepare { rounds } => Ok(self.world.rounds(rounds).await?),
+            Task::Finish { rounds } => match self.world.rounds(rounds).await {
+                // The new version serves: what could not be cleared away now is cleared away next time.
+                Err(error) if !did_not_happen(&error) => {
+                    let words = words(&error);
+                    log(Level::Warn, &format!("failed to {}: {words}", step.title));
+                    Ok(())
+                }
+                done => Ok(done?),
+            },
             Task::Boot(boot) => {
                 let booted = self.boot(step, host, boot).await;
                 booted.map_err(|trouble| trouble.of(&boot.container, host))
@@ -220,7 +227,6 @@ impl Deploy {
         let hosts = self.desired.hosts();
         let noun = if hosts.len() == 1 { "host" } else { "hosts" };
         let outputs = [
-            Some(("version".to_owned(), version.to_owned())),
             Some(("hosts".to_owned(), hosts.join(","))),
             step::previous_version(&self.steps, &self.desired.release)
                 .map(|version| ("previous-version".to_owned(), version)),
@@ -269,6 +275,11 @@ fn done_words(step: &Step) -> String {
     } else {
         step.title.clone()
     }
+}
+
+/// Without the hints, which come with the error that ends the deploy.
+fn first_line(message: &str) -> &str {
+    message.lines().next().unwrap_or_default()
 }
 
 /// An event of a step.

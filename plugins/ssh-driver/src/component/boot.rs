@@ -21,6 +21,9 @@ use crate::step::{Boot, Ready, Step};
 /// Lines of a failed container's output that are shown.
 const LAST_WORDS: u32 = 20;
 
+/// Lines of the proxy's log in which its health checks are looked for, between those of requests.
+const PROXY_LINES: u32 = 1000;
+
 /// Why a new container does not work.
 enum Unready {
     /// It, or the proxy, says why.
@@ -166,11 +169,15 @@ impl Deploy {
                     .filter(|l| !l.trim().is_empty())
                     .collect();
                 let why = said.first().copied().unwrap_or("the proxy gives no reason");
+                let why = why.trim_start_matches("Error: ");
+                let probes = self.probes(host, &boot.role).await;
                 Err(Unready::Said {
                     message: format!("{} on {host} did not become healthy: {why}", boot.container),
                     details: said
                         .into_iter()
-                        .map(|line| format!("kamal-proxy: {line}"))
+                        .map(str::to_owned)
+                        .chain(probes)
+                        .map(|line| format!("{} on {host}: {line}", Proxy::CONTAINER))
                         .collect(),
                 })
             }
@@ -183,6 +190,13 @@ impl Deploy {
                 Err(_) => Err(Unready::InDoubt(error)),
             },
         }
+    }
+
+    /// What the proxy saw of the new container; nothing where its log can't be read.
+    async fn probes(&self, host: &str, role: &str) -> Vec<String> {
+        let engine = self.world.engine(host);
+        let log = engine.logs(Proxy::CONTAINER, PROXY_LINES).await;
+        readiness::probes(&self.desired.release.prefix(role), &log.unwrap_or_default())
     }
 
     async fn is_routed(&self, host: &str, role: &str, id: Option<&str>) -> Result<bool, CapError> {

@@ -146,8 +146,8 @@ pub(super) fn words(error: &CapError) -> String {
         ),
         CapError::NotPlanned(what) => format!("not in the approved plan: {what}"),
         CapError::NotFound(what) => format!("not found: {what}"),
-        CapError::Cancelled => "interrupted".to_owned(),
-        CapError::Remote(remote) => format!("{}: {}", remote.service, remote.message),
+        CapError::Cancelled => "nothing more was begun".to_owned(),
+        CapError::Remote(remote) => remote.message.clone(),
         CapError::Held(what) => format!("the deploy lock is taken: {what}"),
         CapError::Unavailable(what)
         | CapError::TimedOut(what)

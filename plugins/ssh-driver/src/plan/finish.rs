@@ -85,15 +85,18 @@ pub fn plan(
     let dangling = Call::PruneImages {
         labels: vec![("service".into(), release.service.clone())],
     };
-    let second: Vec<Promise> = untags
-        .chain([promise("prune/dangling".into(), dangling)])
-        .collect();
+    let second: Vec<Promise> = untags.collect();
+    // Alone, as an Engine fails to remove an image that it is pruning at the same moment.
+    let third = vec![promise("prune/dangling".into(), dangling)];
     Ok(Some(Step {
         id: format!("{host}/finish"),
         title: format!("tag and prune on {host}"),
         host: Some(host.to_owned()),
         task: Task::Finish {
-            rounds: vec![first, second],
+            rounds: [first, second, third]
+                .into_iter()
+                .filter(|round| !round.is_empty())
+                .collect(),
         },
     }))
 }

@@ -852,3 +852,33 @@ fn apply_notices_what_changed_since_the_plan() {
         assert_eq!(told, expected);
     }
 }
+
+#[test]
+fn what_to_go_back_to_is_the_one_version_that_everything_replaces() {
+    let desired = desired(
+        &[&["web-1", "web-2"]],
+        &[("web", &["web-1", "web-2"])],
+        |_| {},
+    );
+    let running = |version: &str| {
+        used(vec![container(
+            &format!("app-web-{version}"),
+            "web",
+            "running",
+            1,
+        )])
+    };
+    for (first, second, expected) in [
+        (running("1"), running("1"), Some("1")),
+        (running("1"), used(Vec::new()), Some("1")),
+        (running("1"), running("0"), None),
+        (used(Vec::new()), used(Vec::new()), None),
+        // The same version with another configuration.
+        (running("2"), running("2"), None),
+    ] {
+        let changed = ["host/web-1/role/web", "host/web-2/role/web"];
+        let steps = steps(&desired, &[("web-1", first), ("web-2", second)], &changed);
+        let previous = crate::step::previous_version(&steps, &desired.release);
+        assert_eq!(previous.as_deref(), expected);
+    }
+}

@@ -6,9 +6,11 @@ use std::hint::black_box;
 
 wit_bindgen::generate!({ path: "../../../wit", world: "renderer-plugin" });
 
-use exports::plimsoll::deploy::renderer::{Diagnostic, Guest, Input, Need, Output};
+use exports::plimsoll::deploy::renderer::{
+    Build, Credentials, Diagnostic, Guest, HookPoint, Image, Input, Need, Output,
+};
 use plimsoll::deploy::log;
-use plimsoll::deploy::types::{Document, Severity};
+use plimsoll::deploy::types::{Document, Encoding, Part, SecretRef, Severity};
 
 struct Hostile;
 
@@ -20,6 +22,9 @@ impl Guest for Hostile {
     fn render(input: Input) -> Result<Output, Vec<Diagnostic>> {
         let settings: serde_json::Value =
             serde_json::from_str(&input.context.settings).unwrap_or_default();
+        if let Some(output) = overreach(&settings) {
+            return Ok(output);
+        }
         let found = match settings["do"].as_str().unwrap_or_default() {
             "spin" => loop {
                 black_box(0);
@@ -89,6 +94,56 @@ impl Guest for Hostile {
             diagnostics: vec![],
         })
     }
+}
+
+/// Asks the host to use its own powers: `settings.hook` names a hook, with `settings.variable` set to a command;
+/// `settings.image` is pushed to `settings.server` with the secret `settings.secret`, from `settings.context`.
+fn overreach(settings: &serde_json::Value) -> Option<Output> {
+    let text = |key: &str| settings[key].as_str().unwrap_or_default().to_owned();
+    let secret = |name: String| {
+        vec![Part::Secret(SecretRef {
+            name,
+            encoding: Encoding::Verbatim,
+        })]
+    };
+    let mut output = Output {
+        documents: vec![],
+        images: vec![],
+        hooks: vec![],
+        sources: vec![],
+        diagnostics: vec![],
+    };
+    if settings["hook"].is_string() {
+        let env = vec![(text("variable"), vec![Part::Text(text("value"))])];
+        output.hooks.push(HookPoint {
+            moment: "before-observe".to_owned(),
+            name: text("hook"),
+            env,
+        });
+        return Some(output);
+    }
+    settings["image"].as_str()?;
+    let build = Build {
+        context: Some(text("context")),
+        dockerfile: "Dockerfile".to_owned(),
+        target: None,
+        args: vec![],
+        labels: vec![],
+        platforms: vec![],
+        tags: vec![text("image")],
+    };
+    let login = Credentials {
+        server: Some(text("server")),
+        username: secret(text("secret")),
+        password: secret(text("secret")),
+    };
+    output.images.push(Image {
+        name: "app".to_owned(),
+        reference: text("image"),
+        build: Some(build),
+        registry: Some(login),
+    });
+    Some(output)
 }
 
 #[expect(unconditional_recursion, reason = "that is the attack")]

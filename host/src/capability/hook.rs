@@ -53,7 +53,7 @@ fn check_environment(env: &[(String, Vec<Part>)]) -> Result<(), CapError> {
     for (name, value) in env {
         let own_secret = matches!(value.as_slice(), [Part::Secret(secret)] if secret.name == *name);
         let plain = !value.iter().any(|part| matches!(part, Part::Secret(_)));
-        if !own_secret && !(name.starts_with("KAMAL_") && plain) {
+        if !(own_secret || name.starts_with("KAMAL_") && plain) {
             return Err(CapError::Other(format!(
                 "hooks get KAMAL_… variables and secrets under their own names, not `{name}`"
             )));

@@ -17,7 +17,7 @@ use crate::wire::build::{Build, BuildEvent, Private};
 use crate::wire::git::Repository;
 use crate::wire::{Credentials, Engine, WireError, context, registry};
 use crate::wit::renderer::exports::plimsoll::deploy::renderer::{
-    Build as Wanted, Credentials as Login, Image,
+    Build as Wanted, Credentials as Login, Image, Output,
 };
 
 /// Makes the images of an approved plan and binds their digests.
@@ -29,23 +29,35 @@ pub async fn build(
     host: &Host,
     approved: ApprovedPlan,
 ) -> Result<BoundPlan, DeployError> {
-    let images = approved.plan().rendered.images.clone();
-    if images.iter().any(|image| image.build.is_some()) {
-        run_hooks(host, &approved.plan().rendered, "before-build").await?;
-    }
-    let mut slots = BTreeMap::new();
-    for image in &images {
-        let making = make(request, host, image);
-        let digest = tokio::select! {
-            made = making => made?,
-            () = host.interrupt.reached(Level::Settle) => return Err(DeployError::Interrupted("; no server was changed".to_owned())),
-        };
-        slots.insert(format!("image/{}", image.name), digest);
-    }
+    let slots = tokio::select! {
+        // First: what fails because of Ctrl-C, such as a hook in the same terminal, is an interruption too.
+        biased;
+        () = host.interrupt.reached(Level::Settle) => {
+            Err(DeployError::Interrupted("; no server was changed".to_owned()))
+        }
+        made = make_all(request, host, &approved.plan().rendered) => made,
+    }?;
     approved.bind(slots).map_err(|why| DeployError::Plan {
         plugin: host.plugins.renderer.name.clone(),
         why,
     })
+}
+
+/// Slot to digest, of all images.
+async fn make_all(
+    request: &Request,
+    host: &Host,
+    rendered: &Output,
+) -> Result<BTreeMap<String, String>, DeployError> {
+    if rendered.images.iter().any(|image| image.build.is_some()) {
+        run_hooks(host, rendered, "before-build").await?;
+    }
+    let mut slots = BTreeMap::new();
+    for image in &rendered.images {
+        let digest = make(request, host, image).await?;
+        slots.insert(format!("image/{}", image.name), digest);
+    }
+    Ok(slots)
 }
 
 /// The digest of one image, built and pushed if need be.

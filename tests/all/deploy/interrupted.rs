@@ -106,3 +106,29 @@ fn ctrl_c_between_the_calls_leaves_the_servers_as_they_were() {
     stage.assert_no_lock();
     assert_eq!(stage.containers(Engine::On(stage.host(0))), before);
 }
+
+#[test]
+fn ctrl_c_before_the_image_is_there_stops_at_once() {
+    let Some(stage) = Stage::new(1) else { return };
+    let begun = stage.home.path().join("begun");
+    let script = format!("#!/bin/sh\ntouch {}\nsleep 20\n", begun.display());
+    stage
+        .project
+        .write(".kamal/hooks/pre-build", &script)
+        .unwrap();
+    super::hooks::executable(&stage, "pre-build");
+    stage.project.commit("slow").unwrap();
+    let deploy = stage.starts(&[]);
+    wait_until("the hook runs", || begun.exists());
+    let asked = Instant::now();
+    send("INT", &deploy);
+    let said = stage.note(deploy.wait_with_output().unwrap());
+    assert_eq!(said.code, Some(130), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("interrupted; no server was changed"),
+        "{}",
+        said.stderr
+    );
+    assert!(asked.elapsed() < Duration::from_secs(5), "{}", said.stderr);
+    assert_eq!(stage.containers(Engine::On(stage.host(0))), "");
+}

@@ -1,5 +1,8 @@
 //! This machine's own Docker Engine, without SSH.
 
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
 use lab::Engine;
 use serde_json::Value as Json;
 
@@ -133,4 +136,55 @@ fn a_new_version_drops_no_request_and_the_verdict_says_how_to_go_back() {
     assert!(answer(HERE).contains(&first));
     assert_eq!(stage.running(Engine::Local).len(), 1);
     stage.assert_no_lock();
+}
+
+/// Deploys at a terminal, and answers what is asked there.
+fn at_a_terminal(stage: &Stage, answer: &str) -> (Option<i32>, String) {
+    let deploy = stage.command(&["deploy"]);
+    let program = deploy.get_program().to_string_lossy();
+    let mut terminal = Command::new("script");
+    terminal
+        .args(["-qec", &format!("{program} deploy"), "/dev/null"])
+        .current_dir(deploy.get_current_dir().unwrap())
+        .env_clear()
+        .envs(
+            deploy
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut child = terminal.spawn().unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(answer.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    (output.status.code(), said)
+}
+
+#[test]
+fn at_a_terminal_it_shows_the_plan_and_asks() {
+    let Some(stage) = Stage::local() else { return };
+    let version = stage.configure(&stage.local_manifest(""));
+    let (code, said) = at_a_terminal(&stage, "n\n");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("Privileged calls, in order") && said.contains("Carry this out? [y/N]"),
+        "{said}"
+    );
+    assert!(said.contains("not approved; nothing was changed"), "{said}");
+    assert!(stage.journal_files().is_empty(), "{said}");
+
+    let (code, said) = at_a_terminal(&stage, "y\n");
+    assert_eq!(code, Some(0), "{said}");
+    let name = format!("hello-web-{version}");
+    assert!(
+        said.contains(&format!("local                ✓ {name} works on local")),
+        "progress is shown: {said}"
+    );
+    assert!(answer(HERE).contains(&version));
 }

@@ -101,8 +101,8 @@ pub fn plan(
     }))
 }
 
-/// Containers of the destination that will not run when everything has booted, newest first, under the names they
-/// will have.
+/// Containers of the destination that will not run when everything has booted, those replaced now and then the newest
+/// first, under the names they will have.
 fn stopped_after<'a>(
     input: &Input<'_>,
     facts: &'a HostFacts,
@@ -140,7 +140,13 @@ fn stopped_after<'a>(
         .filter(stops)
         .map(|one| (name(one), one))
         .collect();
-    stopped.sort_by_key(|(_, container)| Reverse(container.created));
+    // What served until now is what one goes back to, however old it is.
+    stopped.sort_by_key(|(_, container)| {
+        (
+            !replaced.contains(&&*container.id),
+            Reverse(container.created),
+        )
+    });
     stopped
 }
 

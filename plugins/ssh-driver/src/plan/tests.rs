@@ -705,6 +705,22 @@ fn the_newest_stopped_containers_are_kept_for_each_destination() {
 }
 
 #[test]
+fn what_served_until_now_is_kept_however_old_it_is() {
+    let desired = desired(&[&["web-1"]], &[("web", &["web-1"])], |release| {
+        release["retain_containers"] = json!(1);
+    });
+    let facts = used(vec![
+        container("app-web-9", "web", "exited", 90),
+        container("app-web-1", "web", "running", 10),
+    ]);
+    let steps = steps(&desired, &[("web-1", facts)], &[WEB]);
+    let removed = told(&steps)
+        .into_iter()
+        .find(|call| call.starts_with("docker.remove"));
+    assert_eq!(removed.as_deref(), Some("docker.remove web-1 app-web-9!"));
+}
+
+#[test]
 fn a_replaced_container_beyond_the_kept_ones_is_removed_under_its_new_name() {
     let desired = desired(&[&["web-1"]], &[("web", &["web-1"])], |_| {});
     let failed = container("app-web-2", "web", "exited", 1);

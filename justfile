@@ -27,6 +27,16 @@ bench:
 # Scores against recorded behaviour of the tools plimsoll replaces (needs ../shared).
 conformance:
     cargo test -p plimsoll --test all -- conformance --nocapture
+    cargo run -q -p ssh-renderer --example config ../shared/conformance/kamal/config/visible/cases.json > target/config.json
+    -python3 ../shared/conformance/kamal/compare.py --config ../shared/conformance/kamal/config/visible/cases.json target/config.json | tail -n 3
+
+# What cfn-lint says of the templates of the conformance data.
+lint-templates:
+    cargo lab lint-templates
+
+# Looks for inputs that make the Copilot renderer panic (needs nightly and cargo-fuzz).
+fuzz SECONDS="1200":
+    cd plugins/ecs-renderer/fuzz && cargo +nightly fuzz run package -- -max_total_time={{SECONDS}}
 
 # The binary with its components compiled beside it, in dist/.
 dist:

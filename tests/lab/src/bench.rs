@@ -2,6 +2,8 @@
 //!
 //! Only ratios within one run say something: the machine is as busy as it is. So what is compared is also measured in turns.
 
+mod templates;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -124,41 +126,42 @@ impl Bench {
         // The version after the one in the facts: there is something to plan.
         self.project.commit("Hello")?;
         let two = MANIFESTS[1];
-        let mut rows = [
-            ("an empty Rust process", command(&empty, [""; 0]), vec![]),
-            (
-                "plimsoll config",
-                self.command(&["config", "-c", two]),
-                vec![],
-            ),
-            (
+        let ours = |name, words: &[&str]| Row::new(name, self.command(words));
+        let mut rows = vec![
+            Row::new("an empty Rust process", command(&empty, [""; 0])),
+            ours("plimsoll config", &["config", "-c", two]),
+            ours(
                 "  which asks no git",
-                self.command(&["config", "-c", two, "--version", "1"]),
-                vec![],
+                &["config", "-c", two, "--version", "1"],
             ),
-            (
+            ours(
                 "plimsoll plan --facts",
-                self.command(&["plan", "-c", two, "--facts", FACTS]),
-                vec![],
+                &["plan", "-c", two, "--facts", FACTS],
             ),
         ];
-        for (_, command, _) in &mut rows {
-            run(command)?;
+        rows.extend(templates::rows(&self.home, |folder, words| {
+            let mut plimsoll = self.command(words);
+            plimsoll.current_dir(folder);
+            plimsoll
+        })?);
+        for row in &mut rows {
+            row.run()?;
         }
         for _ in 0..RUNS {
-            for (_, command, took) in &mut rows {
-                took.push(timed(command)?);
+            for row in &mut rows {
+                let took = row.run()?;
+                row.took.push(took);
             }
         }
         print(format!(
             "whole process, {RUNS} runs in turns, components compiled before, {}",
             self.plimsoll.display()
         ));
-        let unit = median(&mut rows[0].2);
-        for (name, _, took) in &mut rows {
+        let unit = median(&mut rows[0].took);
+        for Row { name, took, .. } in &mut rows {
             let middle = median(took);
             print(format!(
-                "  {name:<24} {:>8.2} ms   {:>6.1} × empty   (fastest {:.2} ms)",
+                "  {name:<28} {:>8.2} ms   {:>6.1} × empty   (fastest {:.2} ms)",
                 milliseconds(middle),
                 middle.as_secs_f64() / unit.as_secs_f64(),
                 milliseconds(took[0]),
@@ -234,18 +237,46 @@ fn empty_process(folder: &Path) -> Result<String, LabError> {
     Ok(program)
 }
 
-/// How long a command takes from its start to its end.
-fn timed(command: &mut Command) -> Result<Duration, LabError> {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let begun = Instant::now();
-    let ended = command.status();
-    let took = begun.elapsed();
-    match ended {
-        Ok(status) if status.success() => Ok(took),
-        _ => run(command).map(|_| took),
+/// A command that is measured.
+struct Row {
+    name: &'static str,
+    command: Command,
+    /// The exit code it has to end with.
+    code: i32,
+    took: Vec<Duration>,
+}
+
+impl Row {
+    fn new(name: &'static str, command: Command) -> Self {
+        Self {
+            name,
+            command,
+            code: 0,
+            took: Vec::new(),
+        }
+    }
+
+    fn ending_with(self, code: i32) -> Self {
+        Self { code, ..self }
+    }
+
+    /// How long it takes from its start to its end.
+    fn run(&mut self) -> Result<Duration, LabError> {
+        self.command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let begun = Instant::now();
+        let ended = self.command.status();
+        let took = begun.elapsed();
+        match ended {
+            Ok(status) if status.code() == Some(self.code) => Ok(took),
+            _ => Err(LabError::Step(format!(
+                "measure `{}`: it does not end with code {}",
+                crate::command::line(&self.command),
+                self.code
+            ))),
+        }
     }
 }
 
@@ -271,8 +302,10 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_fails_is_not_a_measurement() {
-        assert!(timed(&mut command("false", [""; 0])).is_err());
-        assert!(timed(&mut command("true", [""; 0])).is_ok());
+    fn a_command_that_ends_otherwise_is_not_a_measurement() {
+        let row = |program: &str| Row::new("a test", command(program, [""; 0]));
+        assert!(row("false").run().is_err());
+        assert!(row("true").run().is_ok());
+        assert!(row("false").ending_with(1).run().is_ok());
     }
 }

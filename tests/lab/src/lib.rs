@@ -26,6 +26,7 @@ pub mod sample;
 pub mod servers;
 pub mod setup;
 pub mod state;
+pub mod templates;
 
 pub use engine::Engine;
 pub use error::LabError;

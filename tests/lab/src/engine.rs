@@ -130,6 +130,7 @@ fn start_by_hand() -> Result<(), LabError> {
         hint: "install docker.io, or set DOCKER_HOST to an Engine that answers".to_owned(),
     })?;
     say("starting a Docker Engine (`cargo lab down --all` stops it)");
+    forget_the_dead()?;
     let (pid_file, log_file) = (pid_file()?, log_file()?);
     let log = fs::File::create(&log_file).map_err(LabError::file(&log_file))?;
     let errors = log.try_clone().map_err(LabError::file(&log_file))?;
@@ -149,6 +150,24 @@ fn start_by_hand() -> Result<(), LabError> {
     );
     dockerd.stdin(Stdio::null()).stdout(log).stderr(errors);
     run_shown(&mut dockerd)
+}
+
+/// Removes what an Engine that was killed left. dockerd takes a containerd that nobody has waited for yet for one that
+/// runs, and then waits for it in vain.
+fn forget_the_dead() -> Result<(), LabError> {
+    // Ours does not answer, or nobody would start one.
+    if process::stop(&pid_file()?, "dockerd")? {
+        thread::sleep(Duration::from_secs(1));
+    }
+    for (file, program) in [
+        ("/var/run/docker/containerd/containerd.pid", "containerd"),
+        ("/var/run/docker.pid", "dockerd"),
+    ] {
+        if Path::new(file).exists() && process::running(Path::new(file), program).is_none() {
+            run(&mut as_root("rm", ["-f", file]))?;
+        }
+    }
+    Ok(())
 }
 
 fn pid_file() -> Result<PathBuf, LabError> {

@@ -63,6 +63,8 @@ pub struct Request {
     pub goal: Goal,
     /// Twelve hexadecimal digits.
     pub deployment_id: String,
+    /// What renderer and driver are told of it: `command`, and the options that mean something to the target.
+    pub asked: serde_json::Value,
     /// `--version`, or the `VERSION` variable.
     pub version: Option<String>,
     /// `--destination`.

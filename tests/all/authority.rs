@@ -52,6 +52,7 @@ fn context(settings: &Json) -> Context {
         environment: String::new(),
         version: "1".into(),
         deployment_id: "0123456789ab".into(),
+        request: r#"{"command":"deploy"}"#.into(),
         settings: settings.to_string(),
     }
 }

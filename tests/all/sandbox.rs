@@ -42,6 +42,7 @@ async fn attack(what: &str) -> Result<String, SandboxError> {
         environment: String::new(),
         version: "1".into(),
         deployment_id: "0123456789ab".into(),
+        request: r#"{"command":"deploy"}"#.into(),
         settings: json!({"do": what}).to_string(),
     };
     let input = Input {
@@ -319,6 +320,7 @@ async fn ctrl_c_stops_a_component_that_spins() {
         environment: String::new(),
         version: "1".into(),
         deployment_id: "0".into(),
+        request: r#"{"command":"deploy"}"#.into(),
         settings: json!({"do": "spin"}).to_string(),
     };
     let input = Input {

@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::arguments::{Target, Wanted};
 use super::environment::Environment;
 use crate::capability::Run;
@@ -91,6 +93,7 @@ pub(super) async fn start(
     let request = Request {
         goal,
         deployment_id,
+        asked: json!({ "command": "deploy" }),
         version: target
             .version
             .clone()

@@ -149,6 +149,7 @@ fn context(environment: &str, plugin: &Plugin) -> Context {
         environment: environment.to_owned(),
         version: String::new(),
         deployment_id: "0".repeat(12),
+        request: r#"{"command":"package"}"#.to_owned(),
         settings: plugin.settings.clone(),
     }
 }

@@ -18,6 +18,7 @@ pub async fn context(request: &Request, host: &Host) -> Result<Context, DeployEr
         environment: request.destination.clone().unwrap_or_default(),
         version,
         deployment_id: request.deployment_id.clone(),
+        request: request.asked.to_string(),
         settings: "{}".to_owned(),
     })
 }

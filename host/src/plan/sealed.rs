@@ -105,6 +105,7 @@ impl Plan {
             "environment": context.environment,
             "version": context.version,
             "deployment": context.deployment_id,
+            "request": context.request,
             "documents": rendered.documents.iter().map(document).collect::<Vec<_>>(),
             "images": rendered.images.iter().map(image).collect::<Vec<_>>(),
             "steps": steps.iter().map(step).collect::<Vec<_>>(),

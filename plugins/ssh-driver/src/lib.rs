@@ -1,6 +1,7 @@
 //! Deploys to Docker Engines as Kamal does. Decide, then do: everything is worked out by pure functions, and what
 //! touches the world carries out promised calls and makes no choices but those a plan can't know.
 //!
+//! * [`request`]: what the user asked for, and the options of every command.
 //! * [`desired`]: the documents to deploy.
 //! * [`facts`]: what is on a host, as far as a plan depends on it.
 //! * [`observed`]: what is there, in the words of the desired documents.
@@ -23,6 +24,7 @@ pub mod observed;
 pub mod places;
 pub mod plan;
 pub mod readiness;
+pub mod request;
 pub mod step;
 
 #[cfg(target_family = "wasm")]

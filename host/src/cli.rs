@@ -2,6 +2,7 @@
 //!
 //! * [`arguments`]: the flags that commands share.
 //! * [`environment`]: everything taken from the process's surroundings, in one place.
+//! * [`footing`]: the runtime and the network that a command runs on.
 //! * [`start`]: from arguments and surroundings to a host that is ready.
 //! * [`run`]: `deploy`, `plan` and `config`.
 //! * [`package`]: `svc package`, `job package`, `template diff` and `explain`.
@@ -9,11 +10,13 @@
 
 pub mod arguments;
 pub mod environment;
+pub mod footing;
 pub mod package;
 pub mod plugin;
 pub mod run;
 pub mod start;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -22,6 +25,7 @@ use clap::{Parser, Subcommand};
 use crate::pipeline::Goal;
 use crate::report::{Format, Reporter, Verbosity};
 use crate::sandbox::aot;
+use footing::Footing;
 
 /// Deploys containers to your own servers, as `kamal deploy` does, from sandboxed components.
 ///
@@ -79,13 +83,35 @@ enum Command {
 
 /// Parses the command line, runs, and answers with the exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    main_on(environment::arguments(), Footing::default())
+}
+
+/// The same for a given command line, beginning with the name it was called by, on a given footing.
+pub fn main_on(line: impl IntoIterator<Item = OsString>, footing: Footing) -> ExitCode {
+    let cli = match Cli::try_parse_from(line) {
+        Ok(cli) => cli,
+        Err(other) => return unparsed(&other),
+    };
+    let runtime = match footing.take() {
+        Ok(runtime) => runtime,
+        Err(why) => return failed(&why),
+    };
     match cli.command {
-        Command::Deploy(arguments) => {
-            run::run(Goal::Deploy, &arguments.target, &arguments.wanted())
+        Command::Deploy(arguments) => run::run(
+            runtime,
+            Goal::Deploy,
+            &arguments.target,
+            &arguments.wanted(),
+        ),
+        Command::Plan(arguments) => {
+            run::run(runtime, Goal::Plan, &arguments.target, &arguments.wanted())
         }
-        Command::Plan(arguments) => run::run(Goal::Plan, &arguments.target, &arguments.wanted()),
-        Command::Config(target) => run::run(Goal::Config, &target, &arguments::Wanted::default()),
+        Command::Config(target) => run::run(
+            runtime,
+            Goal::Config,
+            &target,
+            &arguments::Wanted::default(),
+        ),
         Command::Svc(package::Workload::Package(arguments)) => package::package("svc", &arguments),
         Command::Job(package::Workload::Package(arguments)) => package::package("job", &arguments),
         Command::Template(command) => package::template(&command),
@@ -99,13 +125,22 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Help that was asked for, or what is wrong with the command line.
+fn unparsed(other: &clap::Error) -> ExitCode {
+    // Where nobody listens there is nobody to tell.
+    let _ = other.print();
+    u8::try_from(other.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+fn failed(why: &str) -> ExitCode {
+    Reporter::new(Format::Text, Verbosity::Normal, true).error(why, &[]);
+    ExitCode::FAILURE
+}
+
 fn compile(effort: &str, input: &std::path::Path, output: &std::path::Path) -> ExitCode {
     match aot::compile_here(effort, input, output) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            Reporter::new(Format::Text, Verbosity::Normal, true).error(&why, &[]);
-            ExitCode::FAILURE
-        }
+        Err(why) => failed(&why),
     }
 }
 

@@ -7,8 +7,14 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
+
+/// The command line, from the name this binary was called by.
+pub(super) fn arguments() -> impl Iterator<Item = OsString> {
+    env::args_os()
+}
 
 /// The surroundings of a run.
 #[derive(Clone, Debug)]

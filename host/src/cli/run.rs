@@ -1,9 +1,11 @@
 //! `deploy`, `plan` and `config`: one path, cut where the goal says.
 
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::CommandFactory;
+use tokio::runtime::Runtime;
 
 use super::arguments::{Target, Wanted};
 use super::environment::Environment;
@@ -12,7 +14,12 @@ use crate::pipeline::{DeployError, Goal, deploy};
 use crate::report::{Event, Format, Reporter, Verbosity};
 
 /// Runs a command to its exit code.
-pub(super) fn run(goal: Goal, target: &Target, wanted: &Wanted) -> ExitCode {
+pub(super) fn run(
+    runtime: fn() -> io::Result<Runtime>,
+    goal: Goal,
+    target: &Target,
+    wanted: &Wanted,
+) -> ExitCode {
     if target.wants_help() {
         return help(goal);
     }
@@ -38,11 +45,7 @@ pub(super) fn run(goal: Goal, target: &Target, wanted: &Wanted) -> ExitCode {
         }
     };
     let reporter = Arc::new(Reporter::new(format, verbosity, environment.colour()));
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-    {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             return fail(

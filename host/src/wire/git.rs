@@ -9,7 +9,7 @@ use std::{
 
 use tokio::process::Command;
 
-use crate::wire::WireError;
+use crate::wire::{WireError, process::outside};
 
 /// A repository with a working tree.
 #[derive(Debug, Clone)]
@@ -196,10 +196,12 @@ async fn output(
         git.env_remove(variable);
     }
     git.envs(environment.iter().copied());
-    git.output().await.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => WireError::NoGit,
-        _ => WireError::io("running git")(error),
-    })
+    outside(git.output())
+        .await
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => WireError::NoGit,
+            _ => WireError::io("running git")(error),
+        })
 }
 
 fn text(output: &Output) -> String {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
-use crate::wire::WireError;
+use crate::wire::{WireError, process::outside};
 
 /// What a hook did.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ pub async fn run(
             text: [stdout, stderr].concat(),
         })
     };
-    tokio::time::timeout(limit, all)
+    tokio::time::timeout(limit, outside(all))
         .await
         .map_err(|_| WireError::TimedOut {
             what: what.clone(),

@@ -6,7 +6,7 @@ use std::{path::PathBuf, process::Stdio, time::Duration};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::wire::{Ssh, WireError};
+use crate::wire::{Ssh, WireError, process::outside};
 
 /// Where something is done.
 #[derive(Clone)]
@@ -394,7 +394,7 @@ async fn run_here(command: Command) -> Result<ExecOutput, WireError> {
         Ok((child.wait().await?, out?, err?))
     };
     let (status, (stdout, more_out), (stderr, more_err)) =
-        match tokio::time::timeout(after, run).await {
+        match tokio::time::timeout(after, outside(run)).await {
             Ok(result) => result.map_err(WireError::io(format!("running {what}")))?,
             Err(_) => {
                 return Err(WireError::TimedOut {

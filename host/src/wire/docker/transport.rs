@@ -20,13 +20,12 @@ use hyper::{
     header::{HOST, HeaderValue},
 };
 use hyper_util::rt::TokioIo;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpStream, UnixStream},
-    task::JoinHandle,
-};
+use tokio::task::JoinHandle;
 
-use crate::wire::{Ssh, WireError};
+use crate::wire::{
+    Ssh, WireError,
+    network::{self, Connection},
+};
 
 /// What leads to the Engine.
 #[derive(Clone)]
@@ -46,9 +45,6 @@ pub(super) enum Way {
 type Body =
     Either<Full<Bytes>, StreamBody<Pin<Box<dyn Stream<Item = io::Result<Frame<Bytes>>> + Send>>>>;
 type Sender = http1::SendRequest<Body>;
-
-trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// Idle connections kept. Those through `dial-stdio` are SSH sessions, of which a host allows ten.
 const IDLE: usize = 16;
@@ -170,17 +166,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 async fn open(way: &Way, place: &str) -> Result<Sender, WireError> {
-    let stream: Box<dyn Io> = match way {
-        Way::Unix(path) => Box::new(
-            UnixStream::connect(path)
-                .await
-                .map_err(|error| refused(place, path.display(), &error))?,
-        ),
-        Way::Tcp(address) => Box::new(
-            TcpStream::connect(address)
-                .await
-                .map_err(|error| refused(place, address, &error))?,
-        ),
+    let stream: Connection = match way {
+        Way::Unix(path) => network::unix(path)
+            .await
+            .map_err(|error| refused(place, path.display(), &error))?,
+        Way::Tcp(address) => network::dial_authority(address)
+            .await
+            .map_err(|error| refused(place, address, &error))?,
         Way::Forwarded { ssh, socket } => Box::new(ssh.streamlocal(socket).await?),
         Way::Stdio(ssh) => Box::new(
             ssh.pipe(&["docker", "system", "dial-stdio"].map(String::from))

@@ -19,7 +19,6 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
     time::timeout,
 };
 use tokio_rustls::{
@@ -30,6 +29,8 @@ use tokio_rustls::{
         pki_types::{CertificateDer, ServerName, pem::PemObject},
     },
 };
+
+use crate::wire::network;
 
 /// Manifests and tokens are far smaller.
 const LARGEST: usize = 4 << 20;
@@ -96,7 +97,7 @@ async fn exchange(
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let port: u16 = port.unwrap_or(if scheme == "http" { 80 } else { 443 });
     let dial = || async move {
-        TcpStream::connect((host, port))
+        network::dial(host, port)
             .await
             .map_err(|error| unreachable(format!("{authority}: {error}")))
     };

@@ -13,7 +13,6 @@ use russh::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
     sync::{Semaphore, watch},
     time::{sleep, timeout},
 };
@@ -27,7 +26,10 @@ use super::{
     known_hosts::{KnownHosts, recorded_name},
     target::Target,
 };
-use crate::wire::WireError;
+use crate::wire::{
+    WireError,
+    network::{self, Connection as Stream},
+};
 
 /// From the first byte to the agreed keys.
 const HANDSHAKE: Duration = Duration::from_secs(30);
@@ -125,11 +127,11 @@ async fn connect_through(
 }
 
 /// A TCP connection to the first address that answers.
-async fn dial(settings: &Settings, config: &SshConfig) -> Result<TcpStream, WireError> {
+async fn dial(settings: &Settings, config: &SshConfig) -> Result<Stream, WireError> {
     let Settings { host, port, .. } = settings;
     let mut attempt = 0;
     let addresses = loop {
-        match tokio::net::lookup_host((host.as_str(), *port)).await {
+        match network::resolve(host, *port).await {
             Ok(addresses) => break addresses,
             Err(error) if attempt >= config.dns_retries => {
                 return Err(WireError::NameUnknown {
@@ -146,12 +148,8 @@ async fn dial(settings: &Settings, config: &SshConfig) -> Result<TcpStream, Wire
     };
     let mut why = "the name has no address".to_owned();
     for address in addresses {
-        match timeout(config.connect_timeout, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                // Small packets must not wait for each other; without it only speed is lost.
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
-            }
+        match timeout(config.connect_timeout, network::tcp(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => why = plain(&error),
             Err(_) => {
                 why = format!(

@@ -6,10 +6,9 @@ use std::{
 };
 
 use russh::{Channel, ChannelOpenFailure, client};
-use tokio::net::TcpStream;
 
 use super::{Connection, Ssh};
-use crate::wire::WireError;
+use crate::wire::{WireError, network};
 
 /// Ports of the host that we asked for, and where each leads.
 #[derive(Clone, Default)]
@@ -35,7 +34,7 @@ impl Forwards {
                 .reject(ChannelOpenFailure::AdministrativelyProhibited)
                 .await;
         };
-        match TcpStream::connect(&to).await {
+        match network::dial_authority(&to).await {
             Ok(mut stream) => {
                 reply.accept().await;
                 tokio::spawn(async move {

@@ -8,6 +8,7 @@
     reason = "the fences keep these inside this module"
 )]
 
+pub mod aws;
 pub mod build;
 pub mod context;
 pub mod docker;

@@ -1,6 +1,7 @@
 //! What went wrong out there, as components are told it.
 
 use crate::wire::WireError;
+use crate::wire::aws::Why;
 use crate::wit::types::{CapError, RemoteError};
 
 /// A client's error for a component; its words and its hint stay together.
@@ -32,6 +33,19 @@ pub(crate) fn from_wire(error: &WireError) -> CapError {
         | WireError::DockerDenied { .. }
         | WireError::DockerTooOld { .. }
         | WireError::ConnectionLost { .. } => CapError::Unavailable(message),
+        WireError::Aws(aws) => match aws.why {
+            Why::NotFound => CapError::NotFound(message),
+            Why::TimedOut => CapError::TimedOut(message),
+            Why::NoCredentials
+            | Why::NoRegion
+            | Why::Expired
+            | Why::Unrecognised
+            | Why::Throttled
+            | Why::Unreachable
+            | Why::Lost
+            | Why::Service => CapError::Unavailable(message),
+            Why::Denied | Why::Quota | Why::Refused => remote("aws", 0),
+        },
         WireError::RegistryRefused { registry, .. } => remote(registry, 0),
         WireError::CommandFailed { place, code, .. } => remote(place, *code),
         WireError::Remote { place, status, .. } => remote(place, i32::from(*status)),

@@ -142,6 +142,9 @@ pub enum WireError {
     /// There is no `git` program.
     #[error("the `git` program is not installed")]
     NoGit,
+    /// A call to AWS.
+    #[error("{0}")]
+    Aws(Box<crate::wire::aws::AwsError>),
     /// A file or socket of this machine.
     #[error("{what}: {source}")]
     Io { what: String, source: io::Error },
@@ -227,6 +230,7 @@ impl WireError {
                 "run `git init` and commit, or give a version with `--version`".into()
             }
             Self::NoGit => "install git, or give a version with `--version`".into(),
+            Self::Aws(error) => return error.hint(),
             Self::NotFound { .. }
             | Self::BuildFailed { .. }
             | Self::TimedOut { .. }

@@ -10,8 +10,10 @@
 
 mod json;
 mod terminal;
+mod tree;
 
 pub use json::changes;
+pub use tree::Shown;
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
@@ -71,6 +73,8 @@ pub enum Event<'a> {
         phase: Phase,
         message: &'a str,
     },
+    /// How everything stands that is under way, as a tree.
+    Tree(&'a [Shown]),
     /// Details of a failure: an unhealthy container's last words.
     Detail { title: &'a str, lines: &'a [String] },
     /// How it ended; the last line.
@@ -122,8 +126,19 @@ pub struct Reporter {
     live: bool,
     /// Standard output is a terminal that wants colours.
     colour: bool,
+    /// Nobody follows along: of what is under way only failures and the end are told.
+    unattended: bool,
     started: Instant,
-    output: Mutex<()>,
+    screen: Mutex<Screen>,
+}
+
+/// What stands at the bottom of the terminal.
+#[derive(Default)]
+struct Screen {
+    /// The last tree.
+    tree: Vec<Shown>,
+    /// Lines of it that are drawn, and drawn anew when it changes.
+    drawn: usize,
 }
 
 impl Reporter {
@@ -134,18 +149,34 @@ impl Reporter {
             verbosity,
             live: io::stderr().is_terminal(),
             colour: colour && io::stdout().is_terminal(),
+            unattended: false,
             started: Instant::now(),
-            output: Mutex::new(()),
+            screen: Mutex::default(),
         }
+    }
+
+    /// Says less of what is under way when nobody follows along, as with `CI=true`.
+    #[must_use]
+    pub fn unattended(mut self, unattended: bool) -> Self {
+        self.unattended = unattended;
+        self
     }
 
     /// Shows one event.
     pub fn emit(&self, event: &Event<'_>) {
-        let _one_at_a_time = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut screen = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Event::Tree(items) = event {
+            return self.grow(&mut screen, items);
+        }
         let (out, err) = match self.format {
             Format::Json => (json::line(event).map(|json| format!("{json}\n")), None),
             Format::Text => terminal::lines(event, self.verbosity, self.live, self.colour),
         };
+        if out.is_none() && err.is_none() {
+            return;
+        }
+        let ends = matches!(event, Event::Verdict(_));
+        let below = self.make_room(&mut screen, ends);
         // A closed pipe is the reader's choice, not an error of the deploy.
         if let Some(text) = out {
             let _ = io::stdout()
@@ -155,6 +186,60 @@ impl Reporter {
         if let Some(text) = err {
             let _ = io::stderr().write_all(text.as_bytes());
         }
+        if below {
+            self.draw(&mut screen);
+        }
+    }
+
+    /// Shows how a tree has grown.
+    fn grow(&self, screen: &mut Screen, items: &[Shown]) {
+        let before = std::mem::replace(&mut screen.tree, items.to_vec());
+        if self.format == Format::Json {
+            let changed = tree::json_changes(&before, items);
+            if !changed.is_empty() {
+                let line = json::tree(&changed);
+                let _ = writeln!(io::stdout(), "{line}").and_then(|()| io::stdout().flush());
+            }
+        } else if self.live && !self.unattended && self.verbosity > Verbosity::Quiet {
+            self.draw(screen);
+        } else {
+            let detail = match self.unattended || self.verbosity == Verbosity::Quiet {
+                true => tree::Detail::Outcome,
+                false => tree::Detail::Everything,
+            };
+            for line in tree::changes(&before, items, detail) {
+                let _ = writeln!(io::stderr(), "{line}");
+            }
+        }
+    }
+
+    /// Draws the tree over the one before.
+    fn draw(&self, screen: &mut Screen) {
+        let (width, height) = terminal_size::terminal_size_of(io::stderr())
+            .map_or((80, 24), |(width, height)| {
+                (width.0.into(), height.0.into())
+            });
+        let lines = tree::draw(&screen.tree, width, height, self.colour);
+        let mut text = erase(screen.drawn);
+        screen.drawn = lines.len();
+        for line in lines {
+            text.push_str(&line);
+            text.push('\n');
+        }
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+
+    /// Takes the tree away for something else to be printed, or lets it stand for good. Whether it has to be drawn again
+    /// below.
+    fn make_room(&self, screen: &mut Screen, for_good: bool) -> bool {
+        if screen.drawn == 0 {
+            return false;
+        }
+        if !for_good {
+            let _ = io::stderr().write_all(erase(screen.drawn).as_bytes());
+        }
+        screen.drawn = 0;
+        !for_good
     }
 
     /// A difference with its signs coloured, where colours are wanted.
@@ -164,7 +249,8 @@ impl Reporter {
 
     /// Prints data that a command was asked for.
     pub fn data(&self, text: &str) {
-        let _one_at_a_time = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut screen = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
+        self.make_room(&mut screen, true);
         let _ = io::stdout()
             .write_all(text.as_bytes())
             .and_then(|()| io::stdout().flush());
@@ -181,7 +267,8 @@ impl Reporter {
 
     /// Prints an error of the whole run.
     pub fn error(&self, message: &str, hints: &[String]) {
-        let _one_at_a_time = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut screen = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
+        self.make_room(&mut screen, true);
         if self.format == Format::Json {
             let _ = writeln!(io::stdout(), "{}", json::error(message, hints));
         }
@@ -199,14 +286,42 @@ impl Reporter {
 
     /// Asks a question that only `y` or `yes` affirms.
     pub fn ask(&self, question: &str) -> bool {
+        self.make_room(
+            &mut self.screen.lock().unwrap_or_else(PoisonError::into_inner),
+            true,
+        );
         let _ = write!(io::stderr(), "{question} [y/N] ").and_then(|()| io::stderr().flush());
         let mut answer = String::new();
         let read = io::stdin().lock().read_line(&mut answer);
         read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
     }
 
+    /// Asks which of several answers, by a letter of each; anything else is the first of them.
+    pub fn choose(&self, question: &str, letters: &[char]) -> char {
+        self.make_room(
+            &mut self.screen.lock().unwrap_or_else(PoisonError::into_inner),
+            true,
+        );
+        let _ = write!(io::stderr(), "{question} ").and_then(|()| io::stderr().flush());
+        let mut answer = String::new();
+        let _ = io::stdin().lock().read_line(&mut answer);
+        let letter = answer.trim().chars().next().map(|c| c.to_ascii_lowercase());
+        letter
+            .filter(|letter| letters.contains(letter))
+            .or(letters.first().copied())
+            .unwrap_or_default()
+    }
+
     /// Time since the run began.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+}
+
+/// Takes lines off the bottom of a terminal.
+fn erase(lines: usize) -> String {
+    match lines {
+        0 => String::new(),
+        lines => format!("\u{1b}[{lines}A\u{1b}[J"),
     }
 }

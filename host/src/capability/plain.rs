@@ -8,7 +8,7 @@ use wasmtime::component::Accessor;
 
 use super::{Answer, Powers, Session, View};
 use crate::interrupt::Level as Interruption;
-use crate::report::Event;
+use crate::report::{Event, Shown};
 use crate::secret;
 use crate::wit::log::Level;
 use crate::wit::types::{CapError, Encoding, SecretRef, Severity};
@@ -16,6 +16,10 @@ use crate::wit::{clock, log, progress, secrets};
 
 /// Lines one component call may write; the rest is counted and dropped.
 const LINES: u32 = 1000;
+/// Trees one component call may show: one a second for hours.
+const TREES: u32 = 20_000;
+/// Items of one tree.
+const ITEMS: usize = 600;
 /// Characters of one line.
 const WIDTH: usize = 2000;
 /// Longest sleep.
@@ -25,11 +29,18 @@ const FROZEN: Duration = Duration::from_secs(1_700_000_000);
 
 /// How many lines a component call wrote.
 #[derive(Default)]
-pub struct Lines(AtomicU32);
+pub struct Lines {
+    lines: AtomicU32,
+    trees: AtomicU32,
+}
 
 impl Lines {
     fn admit(&self) -> bool {
-        self.0.fetch_add(1, Ordering::Relaxed) < LINES
+        self.lines.fetch_add(1, Ordering::Relaxed) < LINES
+    }
+
+    fn admit_tree(&self) -> bool {
+        self.trees.fetch_add(1, Ordering::Relaxed) < TREES
     }
 }
 
@@ -67,6 +78,42 @@ impl progress::Host for View<'_> {
             });
         }
         Ok(())
+    }
+
+    fn show(&mut self, items: Vec<progress::Item>) -> wasmtime::Result<()> {
+        if self.session.lines.admit_tree() {
+            let shown: Vec<Shown> = items
+                .into_iter()
+                .take(ITEMS)
+                .map(|item| shown(self.session, item))
+                .collect();
+            self.session.run.reporter.emit(&Event::Tree(&shown));
+        }
+        Ok(())
+    }
+}
+
+/// An item with its secrets taken out and its manifest line found.
+fn shown(session: &Session, item: progress::Item) -> Shown {
+    let at = item
+        .about
+        .as_ref()
+        .and_then(|place| session.run.manifest_line(&place.address, &place.pointer));
+    let all = |texts: Vec<String>| texts.iter().map(|text| line(session, text)).collect();
+    let table = |table: progress::Table| progress::Table {
+        title: line(session, &table.title),
+        columns: all(table.columns),
+        rows: table.rows.into_iter().map(all).collect(),
+    };
+    Shown {
+        at,
+        item: progress::Item {
+            text: line(session, &item.text),
+            status: line(session, &item.status),
+            reasons: all(item.reasons),
+            tables: item.tables.into_iter().map(table).collect(),
+            ..item
+        },
     }
 }
 

@@ -11,6 +11,7 @@ use crate::interrupt::Interrupt;
 use crate::report::{Event, Reporter};
 use crate::secret::{Redactor, Secret, SecretStore, encode};
 use crate::wire::Place;
+use crate::wit::renderer::exports::plimsoll::deploy::renderer::Source;
 use crate::wit::types::{CapError, Document, Encoding, Part, Severity};
 
 /// How long a lock may take to be given back when a run ends: people wait for it.
@@ -52,6 +53,8 @@ pub struct Run {
     locks: Mutex<Vec<HeldLock>>,
     /// Texts of the rendered documents.
     known: OnceLock<HashSet<String>>,
+    /// What of them came from where in the manifest.
+    sources: OnceLock<Vec<Source>>,
     also_hidden: Vec<(String, Secret)>,
     redactor: OnceLock<Redactor>,
     in_flight: Arc<Mutex<Vec<(u64, String)>>>,
@@ -123,6 +126,7 @@ impl Run {
             slots: Mutex::default(),
             locks: Mutex::default(),
             known: OnceLock::new(),
+            sources: OnceLock::new(),
             also_hidden: parts.also_hidden,
             redactor: OnceLock::new(),
             in_flight: Arc::default(),
@@ -208,6 +212,32 @@ impl Run {
         }
         // A second rendering of the same run says the same.
         let _ = self.known.set(texts);
+    }
+
+    /// Notes which manifest line made which property.
+    pub fn know_sources(&self, sources: &[Source]) {
+        // A second rendering of the same run says the same.
+        let _ = self.sources.set(sources.to_vec());
+    }
+
+    /// `FILE:LINE:COLUMN` of what made a property, or the nearest property above it.
+    pub fn manifest_line(&self, address: &str, pointer: &str) -> Option<String> {
+        let above = |candidate: &str| {
+            pointer == candidate
+                || pointer
+                    .strip_prefix(candidate)
+                    .is_some_and(|rest| rest.starts_with('/'))
+        };
+        let source = self
+            .sources
+            .get()?
+            .iter()
+            .filter(|source| source.address == address && above(&source.pointer))
+            .max_by_key(|source| source.pointer.len())?;
+        Some(format!(
+            "{}:{}:{}",
+            source.at.path, source.at.line, source.at.column
+        ))
     }
 
     pub(crate) fn is_known(&self, text: &str) -> bool {

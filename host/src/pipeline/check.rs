@@ -55,7 +55,7 @@ async fn check(
             let at = violation
                 .address
                 .as_ref()
-                .and_then(|address| manifest_line(rendered, address, &violation.pointer));
+                .and_then(|address| host.run.manifest_line(address, &violation.pointer));
             found.push(Judged {
                 policy: plugin.name.clone(),
                 violation,
@@ -74,23 +74,4 @@ async fn check(
         return Err(DeployError::Violations(mandatory));
     }
     Ok(found)
-}
-
-/// `FILE:LINE:COLUMN` of what made a property, or the nearest property above it.
-fn manifest_line(rendered: &Output, address: &str, pointer: &str) -> Option<String> {
-    let above = |candidate: &str| {
-        pointer == candidate
-            || pointer
-                .strip_prefix(candidate)
-                .is_some_and(|rest| rest.starts_with('/'))
-    };
-    let source = rendered
-        .sources
-        .iter()
-        .filter(|source| source.address == address && above(&source.pointer))
-        .max_by_key(|source| source.pointer.len())?;
-    Some(format!(
-        "{}:{}:{}",
-        source.at.path, source.at.line, source.at.column
-    ))
 }

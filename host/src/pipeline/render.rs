@@ -66,6 +66,7 @@ pub async fn render(
         }
     })?;
     host.run.know(&output.documents);
+    host.run.know_sources(&output.sources);
     for finding in findings(host, output.diagnostics.clone()) {
         host.reporter.emit(&Event::Finding(&finding));
     }

@@ -8,6 +8,11 @@ use crate::wit::policy::exports::plimsoll::deploy::policy::Enforcement;
 use crate::wit::progress::Phase;
 use crate::wit::types::{Action, Change, Effect, Moment, Position, Severity};
 
+/// The document of what changed in a tree.
+pub(super) fn tree(items: &[Json]) -> Json {
+    json!({"schema": JSON_SCHEMA, "event": "tree", "items": items})
+}
+
 /// The document of an event.
 pub(super) fn line(event: &Event<'_>) -> Option<Json> {
     let (name, mut body) = match event {
@@ -39,6 +44,8 @@ pub(super) fn line(event: &Event<'_>) -> Option<Json> {
             "progress",
             json!({"step": step, "host": host, "phase": phase(*state), "message": message}),
         ),
+        // Told by the reporter, who knows what changed.
+        Event::Tree(_) => return None,
         Event::Detail { title, lines } => ("detail", json!({"title": title, "lines": lines})),
         Event::Verdict(verdict) => (
             "verdict",

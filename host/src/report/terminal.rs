@@ -63,6 +63,8 @@ pub(super) fn lines(
                 }),
             )
         }
+        // Drawn by the reporter, who knows what stands already.
+        Event::Tree(_) => (None, None),
         Event::Detail { title, lines } => {
             let body: String = lines
                 .iter()

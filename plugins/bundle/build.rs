@@ -23,6 +23,7 @@ fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
     for watched in [
         "wit",
+        "plugins/custom-resources",
         "plugins/release",
         "plugins/bundle/compile.rs",
         "Cargo.lock",

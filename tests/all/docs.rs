@@ -22,6 +22,8 @@ fn documents() -> Vec<(PathBuf, String)> {
         "host/README.md",
         "wit/README.md",
         "tests/lab/README.md",
+        "plugins/custom-resources/README.md",
+        "plugins/ecs-renderer/README.md",
         "plugins/ssh-renderer/README.md",
     ]
     .map(|name| root.join(name))

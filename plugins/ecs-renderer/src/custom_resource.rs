@@ -6,6 +6,7 @@ use crate::iam::{Role, allow, allow_if, named, policy, tagged};
 use crate::scope::Scope;
 use crate::stack::Stack;
 use crate::yaml::At;
+use custom_resources::RUNTIME;
 
 /// A function's code and limits.
 pub(crate) struct Function {
@@ -13,32 +14,34 @@ pub(crate) struct Function {
     pub(crate) id: &'static str,
     /// Logical id of its role.
     pub(crate) role: &'static str,
-    /// Exported handler.
-    pub(crate) handler: &'static str,
     /// Seconds.
     pub(crate) timeout: i64,
 }
 
 impl Function {
-    /// A function with the usual handler and the longest time a function may take.
+    /// A function with the longest time a function may take.
     pub(crate) const fn new(id: &'static str, role: &'static str) -> Function {
         Function {
             id,
             role,
-            handler: "index.handler",
             timeout: 900,
         }
     }
 
     /// Its properties.
     pub(crate) fn properties(&self, scope: &Scope<'_>) -> Value {
+        let function = scope
+            .functions
+            .iter()
+            .find(|function| function.id == self.id)
+            .expect("a type's functions are listed, and the tests render every one");
         cfn!({
-            "Code": (code(scope, self.id)),
-            "Handler": (self.handler),
+            "Code": (code(scope, function)),
+            "Handler": (function.handler()),
             "Timeout": (self.timeout),
             "MemorySize": 512,
             "Role": (attribute(self.role, "Arn")),
-            "Runtime": "nodejs20.x",
+            "Runtime": RUNTIME,
         })
     }
 
@@ -48,9 +51,10 @@ impl Function {
     }
 }
 
-/// Bucket and key of a function's code, from `https://<bucket>.s3.<region>.<suffix>/<key>`.
-fn code(scope: &Scope<'_>, id: &str) -> Value {
-    let url = scope.facts.custom_resources.get(id);
+/// Bucket and key of a function's code: what the facts say, `https://<bucket>.s3.<region>.<suffix>/<key>`, or where our archive
+/// goes.
+fn code(scope: &Scope<'_>, function: &custom_resources::Function) -> Value {
+    let url = scope.facts.custom_resources.get(function.id);
     let parts = url
         .and_then(|url| url.strip_prefix("https://"))
         .and_then(|rest| rest.split_once('/'))
@@ -60,14 +64,8 @@ fn code(scope: &Scope<'_>, id: &str) -> Value {
                 key.to_owned(),
             )
         });
-    // Without a fact the key is where an upload of this function goes, short of its hash.
-    let (bucket, key) = parts.unwrap_or_else(|| {
-        let key = format!(
-            "manual/scripts/custom-resources/{}/index.zip",
-            id.to_lowercase()
-        );
-        (scope.facts.artifacts.bucket.clone(), key)
-    });
+    let (bucket, key) =
+        parts.unwrap_or_else(|| (scope.facts.artifacts.bucket.clone(), function.key()));
     cfn!({ "S3Bucket": (bucket), "S3Key": (key) })
 }
 
@@ -159,7 +157,6 @@ impl Controller {
 /// Adds the function that finds free listener rule priorities.
 pub(crate) fn rule_priority(scope: &Scope<'_>, stack: &mut Stack) {
     let function = Function {
-        handler: "index.nextAvailableRulePriorityHandler",
         timeout: 600,
         ..Function::new("RulePriorityFunction", "RulePriorityFunctionRole")
     };

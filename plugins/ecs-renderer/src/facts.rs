@@ -35,9 +35,13 @@ pub struct Facts {
     pub template_version: String,
     /// Stands where Copilot draws a random id.
     pub unique_id: String,
-    /// Function logical id to the URL of its code.
+    /// Function logical id to the URL of its code. What is not in here is where our own archive goes.
     #[serde(default)]
     pub custom_resources: BTreeMap<String, String>,
+    /// The workload's stack as it is deployed: the template's text as it was given to CloudFormation. Its descriptions, and code of
+    /// functions that ours does not replace, are kept. None for a workload without a stack.
+    #[serde(default)]
+    pub deployed_template: Option<String>,
     /// What `http.alb` can resolve to.
     #[serde(default)]
     pub load_balancers: Vec<LoadBalancer>,

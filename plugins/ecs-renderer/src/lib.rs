@@ -57,6 +57,7 @@ mod variables;
 
 // What sections share.
 mod custom_resource;
+mod deployed;
 mod environment;
 mod iam;
 mod ports;

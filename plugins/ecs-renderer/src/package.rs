@@ -13,8 +13,8 @@ use crate::scope::Scope;
 use crate::stack::Stack;
 use crate::yaml::{self, At, Node, Span};
 use crate::{
-    backend_service, load_balanced_web_service, request_driven_web_service, scheduled_job,
-    static_site, worker_service,
+    backend_service, deployed, load_balanced_web_service, request_driven_web_service,
+    scheduled_job, static_site, worker_service,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -166,7 +166,7 @@ fn render(
         &variables,
         findings,
     )?;
-    let scope = Scope::new(facts, request.workload, &addons);
+    let scope = Scope::new(facts, request.workload, manifest.kind, &addons);
     let mut stack = render_stack(&manifest, request, &scope, findings);
     for At { value: id, span } in std::mem::take(&mut stack.collisions) {
         findings.error(
@@ -175,7 +175,6 @@ fn render(
             "rename one of them",
         );
     }
-    check_functions(&stack, facts, findings);
     if findings.failed() {
         return None;
     }
@@ -200,6 +199,10 @@ fn render(
             manifest.text,
         )
         .at(kind_span);
+    if let Some(deployed) = deployed(facts, findings) {
+        deployed::keep(&mut template, &deployed, manifest.kind.name());
+    }
+    // After it: what the project wants of a text counts more than what is there.
     patches::apply(&mut template, request.overrides, sources, findings);
     Some(Rendered {
         kind: manifest.kind,
@@ -231,6 +234,20 @@ fn render_stack(
         WorkloadType::StaticSite => static_site::render(root, scope, request.paths, findings),
         WorkloadType::ScheduledJob => scheduled_job::render(root, scope, findings),
     }
+}
+
+/// The deployed template. One that cannot be read is nothing to keep anything from.
+fn deployed(facts: &Facts, findings: &mut Findings) -> Option<Node> {
+    let text = facts.deployed_template.as_deref()?;
+    let read = yaml::parse(text, 0);
+    if let Err(error) = &read {
+        findings.warn(
+            Span::default(),
+            format!("the deployed template cannot be read: {error}"),
+            "its descriptions and function code are replaced by new ones",
+        );
+    }
+    read.ok()
 }
 
 fn check_facts(request: &Request<'_>, findings: &mut Findings) {
@@ -275,19 +292,4 @@ pub fn needs(manifest: &str) -> Needs {
         }
     }
     needs
-}
-
-/// A template without a function's code renders, but cannot be deployed.
-fn check_functions(stack: &Stack, facts: &Facts, findings: &mut Findings) {
-    let functions = stack
-        .resources
-        .iter()
-        .filter(|(_, r)| r.get("Type").and_then(Value::as_text) == Some("AWS::Lambda::Function"));
-    for (id, _) in functions.filter(|(id, _)| !facts.custom_resources.contains_key(id.as_ref())) {
-        findings.warn(
-            Span::default(),
-            format!("the facts do not say where the code of function `{id}` is"),
-            "gather the facts again; the template cannot be deployed without it",
-        );
-    }
 }

@@ -2,6 +2,8 @@
 
 use crate::addons::Addons;
 use crate::facts::{Checks, Facts};
+use crate::manifest::WorkloadType;
+use custom_resources::{Function, functions};
 
 /// The deployment a template is rendered for.
 pub(crate) struct Scope<'a> {
@@ -13,11 +15,18 @@ pub(crate) struct Scope<'a> {
     pub(crate) addons: &'a Addons,
     /// Name of the policy that bounds every role.
     pub(crate) boundary: Option<String>,
+    /// The functions that a stack of this type may have.
+    pub(crate) functions: &'static [Function],
 }
 
 impl<'a> Scope<'a> {
     /// Gathers what sections need.
-    pub(crate) fn new(facts: &'a Facts, name: &'a str, addons: &'a Addons) -> Scope<'a> {
+    pub(crate) fn new(
+        facts: &'a Facts,
+        name: &'a str,
+        kind: WorkloadType,
+        addons: &'a Addons,
+    ) -> Scope<'a> {
         let boundary = facts
             .application
             .permissions_boundary
@@ -28,6 +37,7 @@ impl<'a> Scope<'a> {
             name,
             addons,
             boundary,
+            functions: functions(kind.name()),
         }
     }
 

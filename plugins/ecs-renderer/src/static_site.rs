@@ -38,7 +38,7 @@ pub(crate) const SHAPE: Object = Object {
 /// AWS's managed policy for content that rarely changes.
 const CACHE_POLICY: &str = "658327ea-f89d-4fab-a63d-7e88639e58f6";
 /// Serves `index.html` for directories.
-const REWRITE: &str = "function handler(event) {\n  var request = event.request;\n  var name = request.uri.substring(request.uri.lastIndexOf('/') + 1);\n  if (name === '') {\n    request.uri += 'index.html';\n  } else if (name.indexOf('.') < 0) {\n    request.uri += '/index.html';\n  }\n  return request;\n}\n";
+const REWRITE: &str = "// plimsoll: a folder is answered with its index.html\nfunction handler(event) {\n  var request = event.request;\n  var name = request.uri.substring(request.uri.lastIndexOf('/') + 1);\n  if (name === '') {\n    request.uri += 'index.html';\n  } else if (name.indexOf('.') < 0) {\n    request.uri += '/index.html';\n  }\n  return request;\n}\n";
 
 /// Renders the stack; `paths` are the project's files, and folders with a slash at their end, if they are known.
 pub(crate) fn render(

@@ -730,3 +730,113 @@ fn aliases_that_cannot_work_are_warned_about() {
         .facts(|facts| facts.checks = ecs_renderer::facts::Checks::Manifest);
     assert!(project.warnings().contains("no effect without HTTPS"));
 }
+
+/// A template as somebody else would have written it: other sentences, other code.
+fn in_other_words(template: &str) -> String {
+    let texts = [
+        "Description: ",
+        "GroupDescription: ",
+        "AlarmDescription: ",
+        "Comment: ",
+        "aws:copilot:description: ",
+    ];
+    let other = |line: &str| {
+        let start = line.trim_start().trim_start_matches("- ");
+        let indent = &line[..line.len() - start.len()];
+        if let Some(key) = texts.iter().find(|key| start.starts_with(**key)) {
+            format!("{indent}{key}In other words")
+        } else if start.starts_with("S3Key: ") {
+            format!("{indent}S3Key: manual/scripts/theirs.zip")
+        } else if start.starts_with("// plimsoll: ") {
+            format!("{indent}// their code")
+        } else {
+            line.replace("Runs the job's task on Fargate", "In other words")
+        }
+    };
+    template.lines().map(|line| other(line) + "\n").collect()
+}
+
+#[test]
+fn an_unchanged_stack_of_copilots_is_rendered_as_it_is_deployed() {
+    let table = [
+        (
+            WEB,
+            "http: {path: /}\nnlb: {port: 443/tls, additional_listeners: [{port: 81}]}\ncount: {range: 1-2, cpu_percentage: 70}\n\
+             deployment: {rollback_alarms: {cpu_utilization: 70}}\n",
+        ),
+        (BACKEND, "http: {path: /}\n"),
+        (
+            WORKER,
+            "subscribe: {topics: [{name: t, service: svc}]}\n\
+             count: {range: 1-2, queue_delay: {acceptable_latency: 2m, msg_processing_time: 1s}}\n",
+        ),
+        (JOB, "on: {schedule: rate(1 day)}\n"),
+        (
+            RUNNER,
+            "network: {vpc: {placement: private}}\nhttp: {alias: a.example.com}\n",
+        ),
+        (
+            SITE,
+            "http: {alias: a.example.com}\nfiles: [{source: public}]\n",
+        ),
+    ];
+    for (base, rest) in table {
+        let project = Project::new(base, rest).facts(|facts| {
+            facts.application.domain = Some("example.com".to_owned());
+            facts.topics = vec!["arn:aws:sns:eu-west-1:123456789012:shop-test-svc-t".to_owned()];
+        });
+        let fresh = project
+            .render()
+            .unwrap_or_else(|found| panic!("{}", report(&found)))
+            .template;
+        let theirs = in_other_words(&fresh);
+        assert_ne!(fresh, theirs);
+        let adopted = project.facts(|facts| facts.deployed_template = Some(theirs.clone()));
+        let rendered = adopted.render().expect("valid").template;
+        assert!(
+            rendered == theirs,
+            "{}",
+            first_difference(&theirs, &rendered)
+        );
+    }
+}
+
+fn first_difference(a: &str, b: &str) -> String {
+    let lines = a.lines().zip(b.lines());
+    let found = lines.enumerate().find(|(_, (a, b))| a != b);
+    format!("{found:#?}")
+}
+
+#[test]
+fn code_for_an_older_runtime_and_texts_of_another_resource_are_not_kept() {
+    let project = Project::new(RUNNER, "network: {vpc: {placement: private}}\n");
+    let fresh = project.render().expect("valid").template;
+    let theirs = in_other_words(&fresh)
+        .replace("nodejs20.x", "nodejs16.x")
+        .replace("AWS::EC2::SecurityGroup\n", "AWS::EC2::Other\n");
+    let adopted = project.facts(|facts| facts.deployed_template = Some(theirs));
+    let rendered = adopted.render().expect("valid").template;
+    assert!(!rendered.contains("theirs.zip") && !rendered.contains("GroupDescription: In other"));
+}
+
+#[test]
+fn a_patch_changes_a_text_that_would_be_kept() {
+    let patch = "- {op: replace, path: /Description, value: Mine}\n";
+    let project = Project::new(BACKEND, "").patches(patch);
+    let project =
+        project.facts(|facts| facts.deployed_template = Some("Description: Theirs".to_owned()));
+    assert!(
+        project
+            .render()
+            .expect("valid")
+            .template
+            .contains("\nDescription: Mine\n")
+    );
+    let broken =
+        Project::new(BACKEND, "").facts(|facts| facts.deployed_template = Some("{".to_owned()));
+    assert!(
+        broken
+            .warnings()
+            .contains("the deployed template cannot be read")
+    );
+}

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::hosts::Hosts;
 use super::journal::Journal;
 use crate::interrupt::Interrupt;
+use crate::plan::canonical;
 use crate::report::{Event, Reporter};
 use crate::secret::{Redactor, Secret, SecretStore, encode};
 use crate::wire::Place;
@@ -178,6 +179,12 @@ impl Run {
                         Encoding::Verbatim => text.push_str(found.expose()),
                         Encoding::EnvFile => text.push_str(&encode::env_file(found.expose())),
                     }
+                }
+                Part::Remote(_) | Part::Inherit(_) | Part::File(_) => {
+                    let what = canonical::shown(&canonical::value(std::slice::from_ref(part)));
+                    return Err(CapError::NotPlanned(format!(
+                        "`{what}` can't be resolved for this call"
+                    )));
                 }
             }
         }

@@ -172,6 +172,8 @@ impl Session {
 pub(crate) fn covers_value(grants: &Grants, value: &[Part], sink: Sink) -> Result<(), Denied> {
     value.iter().try_for_each(|part| match part {
         Part::Secret(secret) => grants.covers_secret(&secret.name, sink),
-        Part::Text(_) | Part::Slot(_) => Ok(()),
+        Part::Text(_) | Part::Slot(_) | Part::Remote(_) | Part::Inherit(_) | Part::File(_) => {
+            Ok(())
+        }
     })
 }

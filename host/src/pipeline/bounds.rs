@@ -118,7 +118,7 @@ fn check_build(build: &Build, envelope: &Envelope) -> Result<(), String> {
 fn secret(part: &Part) -> Option<&str> {
     match part {
         Part::Secret(secret) => Some(&secret.name),
-        Part::Text(_) | Part::Slot(_) => None,
+        Part::Text(_) | Part::Slot(_) | Part::Remote(_) | Part::Inherit(_) | Part::File(_) => None,
     }
 }
 
@@ -156,6 +156,7 @@ mod tests {
                 "reg.example.com/team/app:1".into(),
                 "reg.example.com/team/app:latest".into(),
             ],
+            builder: None,
         };
         let login = Credentials {
             server: Some("reg.example.com".into()),
@@ -167,6 +168,7 @@ mod tests {
             reference: "reg.example.com/team/app:1".into(),
             build: Some(build),
             registry: Some(login),
+            local_registry: None,
         };
         let hook = HookPoint {
             moment: "before-build".into(),

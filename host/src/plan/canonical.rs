@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::wit::types::{Encoding, Part};
+use crate::wit::types::{Encoding, Expansion, Part};
 
 /// Canonical JSON of a value: text alone is a string, a lone reference an object, the rest a list of these.
 /// Neighbouring texts are joined and empty ones left out, so that equal values are equal JSON.
@@ -19,6 +19,14 @@ pub fn value(parts: &[Part]) -> Json {
                 Encoding::EnvFile => json!({"secret": secret.name, "encoding": "env-file"}),
             }),
             (Part::Slot(name), _) => items.push(json!({"slot": name})),
+            (Part::Remote(expansion), _) => items.push(remote(expansion)),
+            (Part::Inherit(name), _) => items.push(json!({"inherit": name})),
+            (Part::File(file), _) => items.push(match &file.accessory {
+                None => json!({"file": file.path, "digest": file.digest}),
+                Some(name) => {
+                    json!({"file": file.path, "digest": file.digest, "accessory": name})
+                }
+            }),
         }
     }
     match items.len() {
@@ -26,6 +34,17 @@ pub fn value(parts: &[Part]) -> Json {
         1 => items.swap_remove(0),
         _ => Json::Array(items),
     }
+}
+
+fn remote(expansion: &Expansion) -> Json {
+    let mut object = match expansion.command {
+        true => json!({"remote-command": expansion.text}),
+        false => json!({"remote": expansion.text}),
+    };
+    if expansion.split {
+        object["split"] = json!(true);
+    }
+    object
 }
 
 /// A list of pairs as a list of two-element lists, in the order given.
@@ -41,7 +60,8 @@ pub fn pairs<'a, T: 'a>(
     )
 }
 
-/// A canonical value as people read it: secrets and slots in angle brackets.
+/// A canonical value as people read it: secrets, slots and files in angle brackets, what a server's shell resolves as a
+/// shell would write it.
 pub fn shown(json: &Json) -> String {
     match json {
         Json::String(text) => text.clone(),
@@ -56,12 +76,16 @@ fn reference(object: &Map<String, Json>) -> Option<String> {
     text("secret")
         .map(|name| format!("<secret {name}>"))
         .or_else(|| text("slot").map(|name| format!("<{name}>")))
+        .or_else(|| text("remote").map(|what| format!("${{{what}}}")))
+        .or_else(|| text("remote-command").map(|what| format!("$({what})")))
+        .or_else(|| text("inherit").map(|name| format!("<{name} of the host>")))
+        .or_else(|| text("file").map(|path| format!("<file {path}>")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wit::types::SecretRef;
+    use crate::wit::types::{FileRef, SecretRef};
 
     #[test]
     fn equal_values_are_equal_json_however_they_are_cut() {
@@ -90,5 +114,48 @@ mod tests {
             assert_eq!(value(&parts), expected);
         }
         assert_eq!(shown(&value(&[text("u:"), secret])), "u:<secret KEY>");
+    }
+
+    #[test]
+    fn what_the_host_resolves_is_named_in_full() {
+        let remote = |text: &str, command, split| {
+            Part::Remote(Expansion {
+                text: text.to_owned(),
+                command,
+                split,
+            })
+        };
+        let file = |accessory: Option<&str>| {
+            Part::File(FileRef {
+                path: "a.erb".to_owned(),
+                digest: "00".to_owned(),
+                accessory: accessory.map(str::to_owned),
+            })
+        };
+        for (part, expected, words) in [
+            (
+                remote("X:-y", false, false),
+                json!({"remote": "X:-y"}),
+                "${X:-y}",
+            ),
+            (
+                remote("id", true, true),
+                json!({"remote-command": "id", "split": true}),
+                "$(id)",
+            ),
+            (
+                Part::Inherit("A".to_owned()),
+                json!({"inherit": "A"}),
+                "<A of the host>",
+            ),
+            (
+                file(Some("db")),
+                json!({"file": "a.erb", "digest": "00", "accessory": "db"}),
+                "<file a.erb>",
+            ),
+        ] {
+            assert_eq!(value(std::slice::from_ref(&part)), expected);
+            assert_eq!(shown(&expected), words);
+        }
     }
 }

@@ -218,8 +218,10 @@ fn image(image: ContainerImage, facts: &Facts) -> wit::Image {
             labels: Vec::new(),
             platforms: image.platform.into_iter().collect(),
             tags: Vec::new(),
+            builder: None,
         }),
         registry: None,
+        local_registry: None,
     }
 }
 

@@ -204,15 +204,15 @@ pub struct ContainerSpec {
     /// Host name inside the container.
     pub hostname: Option<String>,
     /// `None` runs the image's own command.
-    pub command: Option<Vec<String>>,
+    pub command: Option<Vec<Value>>,
     /// Environment.
     pub env: Vec<(String, Value)>,
     /// Labels.
-    pub labels: Vec<(String, String)>,
+    pub labels: Vec<(String, Value)>,
     /// Published ports.
     pub ports: Vec<PublishedPort>,
     /// `SOURCE:TARGET[:OPTIONS]`.
-    pub volumes: Vec<String>,
+    pub volumes: Vec<Value>,
     /// Networks, the first joined at creation.
     pub networks: Vec<String>,
     /// Restart policy.
@@ -220,7 +220,7 @@ pub struct ContainerSpec {
     /// Logging.
     pub log: LogConfig,
     /// Other `docker run` options by long name.
-    pub options: Vec<(String, String)>,
+    pub options: Vec<(String, Value)>,
 }
 
 /// A published port.
@@ -242,9 +242,9 @@ pub struct PublishedPort {
 #[serde(rename_all = "kebab-case")]
 pub struct LogConfig {
     /// `None` is the Engine's default driver.
-    pub driver: Option<String>,
+    pub driver: Option<Value>,
     /// Driver options.
-    pub options: Vec<(String, String)>,
+    pub options: Vec<(String, Value)>,
 }
 
 /// When a promised call is made.

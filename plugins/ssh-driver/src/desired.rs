@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use release::{Proxy, Release, Role};
+use release::{Proxy, Release, Role, Value};
 use serde::de::DeserializeOwned;
 
 /// A release with its roles and proxies.
@@ -132,8 +132,9 @@ impl Desired {
             .roles
             .get(&(release.primary_host.clone(), release.primary_role.clone()))?;
         let flags = &role.proxy.as_ref()?.flags;
-        let host = flags.iter().find_map(|flag| flag.strip_prefix("--host="))?;
-        let scheme = if flags.iter().any(|flag| flag == "--tls") {
+        let texts: Vec<&str> = flags.iter().filter_map(Value::as_text).collect();
+        let host = texts.iter().find_map(|flag| flag.strip_prefix("--host="))?;
+        let scheme = if texts.contains(&"--tls") {
             "https"
         } else {
             "http"

@@ -12,7 +12,10 @@ pub mod environment;
 pub mod options;
 pub mod route;
 
-use release::{Proxy, Release, Role, Route};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use release::{Proxy, Release, Role, Route, Value};
 use serde_json::Value as Json;
 
 use environment::Fingerprints;
@@ -43,8 +46,10 @@ pub fn role(
         restart: container::restart(inspected),
         log: container::log(&desired.log, inspected),
         options: options::options(&desired.options, inspected),
-        // Given to `docker stop`, not to the container.
+        // Given to `docker stop`, or done beside the container, not to it.
         stop_timeout: desired.stop_timeout,
+        shell_tail: desired.shell_tail.clone(),
+        assets: desired.assets.clone(),
         proxy: route,
     }
 }
@@ -55,12 +60,31 @@ pub fn proxy(desired: &Proxy, inspected: &Inspected) -> Proxy {
         image: container::image(inspected),
         command: container::command(desired.command.as_ref(), inspected),
         ports: container::ports(&desired.ports, inspected),
+        env: only(
+            environment::variables(&desired.env, inspected, &Fingerprints::new()),
+            &desired.env,
+        ),
+        labels: only(
+            environment::labels(&desired.labels, inspected),
+            &desired.labels,
+        ),
+        credentials: desired.credentials.clone(),
+        defaults: desired.defaults,
         volumes: container::volumes(&desired.volumes, inspected),
         networks: container::networks(&desired.networks, inspected),
         restart: container::restart(inspected),
         log: container::log(&desired.log, inspected),
         options: options::options(&desired.options, inspected),
     }
+}
+
+/// What the proxy has beyond what is desired comes from its image.
+fn only(
+    mut found: BTreeMap<String, Value>,
+    desired: &BTreeMap<String, Value>,
+) -> BTreeMap<String, Value> {
+    found.retain(|name, _| desired.contains_key(name));
+    found
 }
 
 /// The release document: everything but the version exists only in the configuration.
@@ -84,6 +108,18 @@ fn in_order_of<T: PartialEq + Clone>(desired: &[T], found: Vec<T>) -> Vec<T> {
     let both = desired.iter().filter(|item| found.contains(item)).cloned();
     let rest = found.iter().filter(|item| !desired.contains(item)).cloned();
     both.chain(rest).collect()
+}
+
+/// Values as they would be written.
+fn texts(values: &[Value]) -> Vec<String> {
+    let shown = values.iter().map(Value::shown);
+    shown.map(Cow::into_owned).collect()
+}
+
+/// What was found, as the desired value where it is written the same.
+fn as_desired(desired: &[Value], found: String) -> Value {
+    let same = desired.iter().find(|value| value.shown() == found);
+    same.cloned().unwrap_or_else(|| Value::text(found))
 }
 
 fn strings(json: &Json) -> Vec<String> {

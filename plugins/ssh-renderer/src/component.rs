@@ -127,6 +127,17 @@ fn value(value: &Value) -> types::Value {
             },
         }),
         Part::Slot(name) => types::Part::Slot(name.clone()),
+        Part::Remote(expansion) => types::Part::Remote(types::Expansion {
+            text: expansion.text.clone(),
+            command: expansion.command,
+            split: expansion.split,
+        }),
+        Part::Inherit(name) => types::Part::Inherit(name.clone()),
+        Part::File(file) => types::Part::File(types::FileRef {
+            path: file.path.clone(),
+            digest: file.digest.clone(),
+            accessory: file.accessory.clone(),
+        }),
     };
     value.parts().iter().map(part).collect()
 }
@@ -150,12 +161,14 @@ fn image(image: Image) -> wit::Image {
             labels: build.labels,
             platforms: build.platforms,
             tags: build.tags,
+            builder: None,
         }),
         registry: image.registry.map(|registry| wit::Credentials {
             server: registry.server,
             username: value(&registry.username),
             password: value(&registry.password),
         }),
+        local_registry: None,
     }
 }
 

@@ -58,10 +58,10 @@ fn proxy<'a>(output: &'a Output, host: &str) -> &'a Proxy {
     }
 }
 
-fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, Value> {
     pairs
         .iter()
-        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+        .map(|(k, v)| ((*k).to_owned(), Value::text(*v)))
         .collect()
 }
 
@@ -174,8 +174,8 @@ fn containers_get_what_docker_run_would_have_got() {
     assert_eq!(web.networks, ["kamal", "backend"]);
     assert_eq!(web.restart, "unless-stopped");
     assert_eq!(
-        (web.log.driver.as_deref(), &web.log.options),
-        (Some("local"), &texts(&[("max-file", "3")]))
+        (web.log.driver.clone(), &web.log.options),
+        (Some("local".into()), &texts(&[("max-file", "3")]))
     );
     let options = [
         ("memory", "512m"),
@@ -185,14 +185,14 @@ fn containers_get_what_docker_run_would_have_got() {
     ];
     assert_eq!(
         web.options,
-        options.map(|(k, v)| (k.to_owned(), v.to_owned()))
+        options.map(|(k, v)| (k.to_owned(), Value::text(v)))
     );
     assert_eq!((web.command.as_ref(), web.stop_timeout), (None, None));
 
     let jobs = role(&output, "10.0.0.3", "jobs");
     assert_eq!(
         jobs.command.as_deref(),
-        Some(&["bin/jobs", "--queue", "high priority"].map(str::to_owned)[..])
+        Some(&["bin/jobs", "--queue", "high priority"].map(Value::text)[..])
     );
     assert_eq!(
         (jobs.restart.as_str(), jobs.stop_timeout),
@@ -259,7 +259,7 @@ fn the_proxy_runs_as_its_run_section_says() {
     let output = rendered(&input(RICH));
     let special = proxy(&output, "10.0.0.1");
     assert_eq!(special.image, "basecamp/kamal-proxy:v0.9.2");
-    let command = ["kamal-proxy", "run", "--debug", "--metrics-port", "9090"].map(str::to_owned);
+    let command = ["kamal-proxy", "run", "--debug", "--metrics-port", "9090"].map(Value::text);
     assert_eq!(special.command.as_deref(), Some(&command[..]));
     let port = |host_port, container_port| Port {
         host_ip: Some("10.0.0.9".into()),
@@ -268,7 +268,7 @@ fn the_proxy_runs_as_its_run_section_says() {
     };
     assert_eq!(special.ports, [port(8080, 80), port(8443, 443)]);
     let options =
-        [("expose", "9090"), ("memory", "256m")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        [("expose", "9090"), ("memory", "256m")].map(|(k, v)| (k.to_owned(), Value::text(v)));
     assert_eq!(special.options, options);
     assert!(
         !output
@@ -305,7 +305,7 @@ fn a_destination_overlays_the_base_and_names_everything() {
         Value::text("3000"),
         "the rest of the environment stays"
     );
-    let command = ["kamal-proxy", "run", "--metrics-port", "9090"].map(str::to_owned);
+    let command = ["kamal-proxy", "run", "--metrics-port", "9090"].map(Value::text);
     assert_eq!(
         proxy(&output, "10.1.0.1").command.as_deref(),
         Some(&command[..])

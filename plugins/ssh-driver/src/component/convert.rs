@@ -82,6 +82,17 @@ pub(super) fn value(value: &Value) -> types::Value {
         Part::Text(text) => types::Part::Text(text.clone()),
         Part::Secret(name, encoding) => types::Part::Secret(secret(name, *encoding)),
         Part::Slot(name) => types::Part::Slot(name.clone()),
+        Part::Remote(expansion) => types::Part::Remote(types::Expansion {
+            text: expansion.text.clone(),
+            command: expansion.command,
+            split: expansion.split,
+        }),
+        Part::Inherit(name) => types::Part::Inherit(name.clone()),
+        Part::File(file) => types::Part::File(types::FileRef {
+            path: file.path.clone(),
+            digest: file.digest.clone(),
+            accessory: file.accessory.clone(),
+        }),
     };
     value.parts().iter().map(part).collect()
 }
@@ -118,22 +129,28 @@ pub(super) fn spec(spec: &ContainerSpec) -> docker::ContainerSpec {
         container_port: port.container_port,
         protocol: port.protocol.clone(),
     };
+    let text = |value: &Value| value.shown().into_owned();
+    let texts = |pairs: &[(String, Value)]| {
+        let pair = |(name, value): &(String, Value)| (name.clone(), text(value));
+        pairs.iter().map(pair).collect::<Vec<_>>()
+    };
+    let words = |words: &Vec<Value>| words.iter().map(text).collect();
     docker::ContainerSpec {
         name: spec.name.clone(),
         image: spec.image.clone(),
         hostname: spec.hostname.clone(),
-        command: spec.command.clone(),
+        command: spec.command.as_ref().map(words),
         env: values(&spec.env),
-        labels: spec.labels.clone(),
+        labels: texts(&spec.labels),
         ports: spec.ports.iter().map(port).collect(),
-        volumes: spec.volumes.clone(),
+        volumes: words(&spec.volumes),
         networks: spec.networks.clone(),
         restart: spec.restart.clone(),
         log: docker::LogConfig {
-            driver: spec.log.driver.clone(),
-            options: spec.log.options.clone(),
+            driver: spec.log.driver.as_ref().map(text),
+            options: texts(&spec.log.options),
         },
-        options: spec.options.clone(),
+        options: texts(&spec.options),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Command, volumes, networks, ports, restart, logging.
 
-use release::{Log, Port};
+use release::{Log, Port, Value};
 use serde_json::Value as Json;
 
-use crate::observed::{Inspected, in_order_of, strings};
+use crate::observed::{Inspected, as_desired, in_order_of, strings, texts};
 
 /// The reference the container was created from.
 pub fn image(inspected: &Inspected) -> String {
@@ -14,7 +14,7 @@ pub fn image(inspected: &Inspected) -> String {
 }
 
 /// The command, unless it is the image's own and none is desired.
-pub fn command(desired: Option<&Vec<String>>, inspected: &Inspected) -> Option<Vec<String>> {
+pub fn command(desired: Option<&Vec<Value>>, inspected: &Inspected) -> Option<Vec<Value>> {
     let found = &inspected.container["Config"]["Cmd"];
     let is_own = inspected
         .image
@@ -22,7 +22,12 @@ pub fn command(desired: Option<&Vec<String>>, inspected: &Inspected) -> Option<V
         .is_none_or(|image| same_words(&image["Config"]["Cmd"], found));
     match desired {
         None if is_own => None,
-        None | Some(_) => Some(strings(found)).filter(|words| !words.is_empty()),
+        None | Some(_) => {
+            let wanted = desired.map(Vec::as_slice).unwrap_or_default();
+            let words = strings(found).into_iter();
+            let words: Vec<Value> = words.map(|word| as_desired(wanted, word)).collect();
+            Some(words).filter(|words| !words.is_empty())
+        }
     }
 }
 
@@ -32,7 +37,13 @@ fn same_words(one: &Json, other: &Json) -> bool {
 
 /// Bind mounts and volumes. A source below the home directory is written relative to it where that is how it is
 /// desired.
-pub fn volumes(desired: &[String], inspected: &Inspected) -> Vec<String> {
+pub fn volumes(desired: &[Value], inspected: &Inspected) -> Vec<Value> {
+    let found = volume_texts(&texts(desired), inspected);
+    let values = found.into_iter().map(|text| as_desired(desired, text));
+    values.collect()
+}
+
+fn volume_texts(desired: &[String], inspected: &Inspected) -> Vec<String> {
     let binds = strings(&inspected.container["HostConfig"]["Binds"]);
     let as_desired = |bind: String| {
         desired
@@ -133,17 +144,21 @@ pub fn restart(inspected: &Inspected) -> String {
 /// is looked at.
 pub fn log(desired: &Log, inspected: &Inspected) -> Log {
     let found = &inspected.container["HostConfig"]["LogConfig"];
-    let option = |name: &String| {
+    let as_desired = |wanted: &Value, found: &Json| {
+        let found = found.as_str()?.to_owned();
+        Some(as_desired(std::slice::from_ref(wanted), found))
+    };
+    let option = |(name, wanted): (&String, &Value)| {
         Some((
             name.clone(),
-            found["Config"].get(name)?.as_str()?.to_owned(),
+            as_desired(wanted, found["Config"].get(name)?)?,
         ))
     };
     Log {
         driver: desired
             .driver
             .as_ref()
-            .and_then(|_| found["Type"].as_str().map(str::to_owned)),
-        options: desired.options.keys().filter_map(option).collect(),
+            .and_then(|wanted| as_desired(wanted, &found["Type"])),
+        options: desired.options.iter().filter_map(option).collect(),
     }
 }

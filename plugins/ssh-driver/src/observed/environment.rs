@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use release::{Encoding, Part, Value};
 use serde_json::Value as Json;
 
-use crate::observed::Inspected;
+use crate::observed::{Inspected, as_desired};
 
 /// Secret name and encoding to the fingerprint the host gave.
 pub type Fingerprints = BTreeMap<(String, Encoding), String>;
@@ -67,10 +67,7 @@ fn lone_secret(value: &Value) -> Option<(String, Encoding)> {
 }
 
 /// The labels without those of the image and those by which containers are found.
-pub fn labels(
-    desired: &BTreeMap<String, String>,
-    inspected: &Inspected,
-) -> BTreeMap<String, String> {
+pub fn labels(desired: &BTreeMap<String, Value>, inspected: &Inspected) -> BTreeMap<String, Value> {
     let own = |name: &str, found: &Json| {
         desired.contains_key(name)
             || !["service", "role", "destination"].contains(&name)
@@ -82,7 +79,11 @@ pub fn labels(
         .flatten();
     found
         .filter(|(name, found)| own(name, found))
-        .filter_map(|(name, found)| Some((name.clone(), found.as_str()?.to_owned())))
+        .filter_map(|(name, found)| {
+            let found = found.as_str()?.to_owned();
+            let wanted = desired.get(name).map(std::slice::from_ref);
+            Some((name.clone(), as_desired(wanted.unwrap_or_default(), found)))
+        })
         .collect()
 }
 

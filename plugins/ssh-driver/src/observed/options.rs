@@ -1,12 +1,31 @@
 //! Other options of `docker run`. Only desired ones are looked at, and of those only the ones that can be read back;
 //! the rest counts as unchanged until the next version.
 
+use release::Value;
 use serde_json::Value as Json;
 
-use crate::observed::{Inspected, strings};
+use crate::observed::{Inspected, as_desired, strings};
 
 /// The desired options with their observed values.
-pub fn options(desired: &[(String, String)], inspected: &Inspected) -> Vec<(String, String)> {
+pub fn options(desired: &[(String, Value)], inspected: &Inspected) -> Vec<(String, Value)> {
+    let texts: Vec<(String, String)> = desired
+        .iter()
+        .map(|(name, value)| (name.clone(), value.shown().into_owned()))
+        .collect();
+    let values = |name: &str| -> Vec<Value> {
+        let same = desired.iter().filter(|(other, _)| other == name);
+        same.map(|(_, value)| value.clone()).collect()
+    };
+    let observed = option_texts(&texts, inspected).into_iter();
+    observed
+        .map(|(name, text)| {
+            let value = as_desired(&values(&name), text);
+            (name, value)
+        })
+        .collect()
+}
+
+fn option_texts(desired: &[(String, String)], inspected: &Inspected) -> Vec<(String, String)> {
     let mut observed = Vec::new();
     let mut done: Vec<&str> = Vec::new();
     for (name, _) in desired {

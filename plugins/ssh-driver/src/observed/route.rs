@@ -195,7 +195,12 @@ pub fn route(desired: &Route, name: &str, state: &Json, container: &Container) -
         .map_or(Some(80), |(_, port)| port.parse().ok())?;
     Some(Route {
         port,
-        flags: flags(&desired.flags, service),
+        flags: flags(&super::texts(&desired.flags), service)
+            .into_iter()
+            .map(|flag| super::as_desired(&desired.flags, flag))
+            .collect(),
+        tls: desired.tls.clone(),
+        error_pages: desired.error_pages,
     })
 }
 

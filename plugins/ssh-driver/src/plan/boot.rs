@@ -189,7 +189,7 @@ impl Place<'_> {
         };
         let target = Value::text("--target=").and_slot(format!("created/{}", self.id("run")));
         let words = ["kamal-proxy", "deploy", &release.prefix(self.name)].map(Value::text);
-        let flags = route.flags.iter().map(Value::text);
+        let flags = route.flags.iter().cloned();
         let command = words
             .into_iter()
             .chain([target.and_text(format!(":{}", route.port))])
@@ -228,7 +228,7 @@ impl Place<'_> {
         ] {
             labels
                 .entry(name.to_owned())
-                .or_insert_with(|| value.to_owned());
+                .or_insert_with(|| Value::text(value));
         }
         let log = LogConfig {
             driver: self.role.log.driver.clone(),

@@ -98,7 +98,7 @@ pub fn plan(input: &Input<'_>, host: &str) -> Result<Option<Step>, Refusal> {
                 let directories = proxy
                     .volumes
                     .iter()
-                    .filter_map(|volume| home_directory(volume))
+                    .filter_map(|volume| home_directory(&volume.shown()))
                     .enumerate();
                 first.extend(directories.map(|(number, path)| {
                     promise(
@@ -196,8 +196,8 @@ fn proxy_spec(proxy: &Proxy) -> ContainerSpec {
         image: proxy.image.clone(),
         hostname: None,
         command: proxy.command.clone(),
-        env: Vec::new(),
-        labels: Vec::new(),
+        env: proxy.env.clone().into_iter().collect(),
+        labels: proxy.labels.clone().into_iter().collect(),
         ports: proxy.ports.iter().map(port).collect(),
         volumes: proxy.volumes.clone(),
         networks: proxy.networks.clone(),

@@ -1,6 +1,6 @@
 //! `proxy`: how kamal-proxy routes to a role, and how it runs on a host.
 
-use release::{Log, Port, Proxy};
+use release::{Log, Port, Proxy, Value};
 
 use crate::config::Config;
 use crate::config::options::{self, literal};
@@ -265,7 +265,8 @@ pub fn document(run: Option<&Node>, findings: &mut Findings) -> Proxy {
     let max_size = text("log_max_size", "10m", findings);
     let mut log = Log::default();
     if !max_size.trim().is_empty() {
-        log.options.insert("max-size".to_owned(), max_size);
+        log.options
+            .insert("max-size".to_owned(), Value::text(max_size));
     }
     let metrics = get("metrics_port")
         .map(|node| port_number(node, &format!("{path}/metrics_port"), findings));
@@ -295,12 +296,19 @@ pub fn document(run: Option<&Node>, findings: &mut Findings) -> Proxy {
     }
     Proxy {
         image: format!("{image}:{}", text("version", "v0.9.2", findings)),
-        command: (command.len() > 2).then_some(command),
+        credentials: None,
+        defaults: run.is_none(),
+        env: Default::default(),
+        labels: Default::default(),
+        command: (command.len() > 2).then(|| command.into_iter().map(Value::text).collect()),
         ports: ports.collect(),
-        volumes,
+        volumes: volumes.into_iter().map(Value::text).collect(),
         networks,
         restart: "unless-stopped".to_owned(),
         log,
-        options: rest,
+        options: rest
+            .into_iter()
+            .map(|(name, value)| (name, Value::text(value)))
+            .collect(),
     }
 }

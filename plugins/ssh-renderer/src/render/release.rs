@@ -48,6 +48,13 @@ pub fn document(
             latest: image::latest(config),
         },
         credentials,
+        local_registry: None,
+        app_hosts: own(&selection.app_hosts),
+        proxy_hosts: own(&selection.proxy_hosts),
+        accessory_hosts: own(&selection.accessory_hosts),
+        unselected_roles: Default::default(),
+        accessories: Vec::new(),
+        error_pages: None,
         hosts: own(&selection.hosts),
         primary_host: selection.primary_host.to_owned(),
         primary_role: selection
@@ -73,6 +80,7 @@ pub fn document(
         readiness_delay: config.number("readiness_delay", 7),
         boot: Boot {
             groups: selection.groups.iter().map(|group| own(group)).collect(),
+            limit: None,
             wait: boot::wait(config, findings),
             parallel_roles: boot::parallel_roles(config),
         },

@@ -37,7 +37,10 @@ pub fn document(
 
     let mut document = Role {
         image,
-        command: command(role, &address, sources, findings),
+        command: command(role, &address, sources, findings)
+            .map(|words| words.into_iter().map(Value::text).collect()),
+        shell_tail: None,
+        assets: None,
         env: env(config, role, host, &address, secrets, sources, findings),
         labels: labels(config, role, &address, sources, findings),
         volumes: Vec::new(),
@@ -61,7 +64,7 @@ pub fn document(
         );
         document
             .volumes
-            .extend(volume(item, &format!("volumes/{index}"), findings));
+            .extend(volume(item, &format!("volumes/{index}"), findings).map(Value::text));
     }
     add_options(&mut document, role, &address, sources, findings);
     if let Some(spec) = &role.proxy {
@@ -83,7 +86,12 @@ pub fn document(
         let port = proxy::port(spec, &path, findings);
         document.proxy = Some(Route {
             port,
-            flags: flags.into_iter().map(|(flag, _)| flag).collect(),
+            flags: flags
+                .into_iter()
+                .map(|(flag, _)| Value::text(flag))
+                .collect(),
+            tls: None,
+            error_pages: false,
         });
     }
     document
@@ -202,13 +210,13 @@ fn labels(
     address: &str,
     sources: &mut Sources,
     findings: &mut Findings,
-) -> BTreeMap<String, String> {
+) -> BTreeMap<String, Value> {
     let mut labels = BTreeMap::new();
-    labels.insert("service".to_owned(), config.service.clone());
-    labels.insert("role".to_owned(), role.name.clone());
+    labels.insert("service".to_owned(), Value::text(&config.service));
+    labels.insert("role".to_owned(), Value::text(&role.name));
     labels.insert(
         "destination".to_owned(),
-        config.destination.clone().unwrap_or_default(),
+        Value::text(config.destination.clone().unwrap_or_default()),
     );
     for (spec, path) in [
         (&config.root, "labels".to_owned()),
@@ -223,7 +231,7 @@ fn labels(
                 String::new()
             };
             sources.add(address, &["labels", &name], Some(key.at));
-            labels.insert(name, text);
+            labels.insert(name, Value::text(text));
         }
     }
     labels
@@ -253,16 +261,17 @@ fn log(
             .filter(|node| node.is_present())
     };
     let mut log = Log {
-        driver: get("driver").map(|node| literal(node, "logging/driver", findings)),
+        driver: get("driver").map(|node| Value::text(literal(node, "logging/driver", findings))),
         ..Log::default()
     };
     for Entry { key, value } in get("options").map(Node::entries).unwrap_or_default() {
         let name = key.to_text();
         let text = literal(value, &format!("logging/options/{name}"), findings);
-        log.options.insert(name, text);
+        log.options.insert(name, Value::text(text));
     }
     if log == Log::default() {
-        log.options.insert("max-size".to_owned(), "10m".to_owned());
+        log.options
+            .insert("max-size".to_owned(), Value::text("10m"));
     }
     log
 }
@@ -323,12 +332,12 @@ fn add_options(
                     &["volumes", &document.volumes.len().to_string()],
                     at,
                 );
-                document.volumes.push(option.value);
+                document.volumes.push(Value::text(option.value));
             }
             "label" => {
                 let (name, value) = pair.unwrap_or((&option.value, ""));
                 sources.add(address, &["labels", name], at);
-                document.labels.insert(name.to_owned(), value.to_owned());
+                document.labels.insert(name.to_owned(), Value::text(value));
             }
             "env" => match pair {
                 Some((name, value)) => {
@@ -349,7 +358,9 @@ fn add_options(
                     &["options", &document.options.len().to_string()],
                     at,
                 );
-                document.options.push((option.name, option.value));
+                document
+                    .options
+                    .push((option.name, Value::text(option.value)));
             }
         }
     }

@@ -131,6 +131,7 @@ fn overreach(settings: &serde_json::Value) -> Option<Output> {
         labels: vec![],
         platforms: vec![],
         tags: vec![text("image")],
+        builder: None,
     };
     let login = Credentials {
         server: Some(text("server")),
@@ -142,6 +143,7 @@ fn overreach(settings: &serde_json::Value) -> Option<Output> {
         reference: text("image"),
         build: Some(build),
         registry: Some(login),
+        local_registry: None,
     });
     Some(output)
 }

@@ -2,9 +2,13 @@
 #![expect(unsafe_code, reason = "wit-bindgen's generated exports")]
 
 use crate::diagnostic::{Diagnostic, Place, Severity};
+use crate::facts::Reach;
+use crate::interpolate::Variables;
+use crate::needs;
 use crate::package::{self, ContainerImage, Package, Request};
 use crate::{Facts, File};
-use serde_json::Value as Json;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 mod bindings {
@@ -25,22 +29,43 @@ impl wit::Guest for Component {
             kind: kind.to_owned(),
             name,
         };
-        let wanted = package::needs(&project.manifest.text);
-        let variables = wanted
-            .variables
+        // Before its variables are known only part of a manifest can be read: the host asks again with them.
+        let known = project.facts.get("variable").is_some();
+        let process = project.named("variable", |v| v.as_str().map(str::to_owned));
+        let variables = Variables {
+            application: project.options["application"].as_str().unwrap_or_default(),
+            environment: &project.environment,
+            process: &process,
+        };
+        let first = needs::first(&project.manifest.text);
+        let wanted = if known || first.variables.is_empty() {
+            needs::all(&project.manifest.text, &project.workload, &variables)
+        } else {
+            first
+        };
+        let facts = std::iter::once(need("copilot", "facts".to_owned()));
+        let named = |kind: &'static str, names: BTreeSet<String>| {
+            names.into_iter().map(move |name| need(kind, name))
+        };
+        let subnets = wanted
+            .subnets
             .into_iter()
-            .map(|name| need("variable", name));
-        let paths = wanted.paths.into_iter().map(|path| need("path", path));
-        let facts = need("copilot", "facts".to_owned());
-        Ok(std::iter::once(facts)
-            .chain(variables)
-            .chain(paths)
+            .map(|tags| json!(tags).to_string());
+        let topics = wanted.topics.then(|| need("topics", String::new()));
+        Ok(facts
+            .chain(named("variable", wanted.variables))
+            .chain(named("path", wanted.paths))
+            .chain(named("digest", wanted.digests))
+            .chain(named("secret", wanted.secrets))
+            .chain(named("load-balancer", wanted.load_balancers))
+            .chain(named("subnets", subnets.collect()))
+            .chain(topics)
             .collect())
     }
 
     fn render(input: wit::Input) -> Result<wit::Output, Vec<types::Diagnostic>> {
         let project = Project::read(input)?;
-        let facts = project
+        let mut facts = project
             .facts
             .get("copilot")
             .and_then(|kind| kind.get("facts"))
@@ -59,6 +84,14 @@ impl wit::Guest for Component {
             .flatten()
             .filter_map(|path| path.as_str().map(str::to_owned))
             .collect();
+        // A secret of which nothing is known is none that is missing.
+        facts.secrets = project.named("secret", |v| Reach::deserialize(v).ok());
+        let digests = project.named("digest", |v| v.as_object().cloned());
+        for (path, digest) in digests.into_values().flatten() {
+            if let Some(digest) = digest.as_str() {
+                facts.digests.insert(path, digest.to_owned());
+            }
+        }
         let strict = project
             .options
             .get("strict")
@@ -179,12 +212,24 @@ fn output(workload: &str, package: Package, facts: &Facts) -> wit::Output {
     if let Some(addons) = package.addons {
         documents.push(document(format!("addons/{workload}"), TEMPLATE, addons));
     }
+    for (kind, body) in [
+        ("assets", package.mapping),
+        ("deployment", package.handover),
+    ] {
+        if let Some(body) = body {
+            documents.push(document(
+                format!("{kind}/{workload}"),
+                "application/json",
+                body,
+            ));
+        }
+    }
     wit::Output {
         documents,
         images: package
             .images
             .into_iter()
-            .map(|image| self::image(image, facts))
+            .map(|image| self::image(image, workload, facts))
             .collect(),
         hooks: Vec::new(),
         sources: package
@@ -200,11 +245,34 @@ fn output(workload: &str, package: Package, facts: &Facts) -> wit::Output {
     }
 }
 
-fn image(image: ContainerImage, facts: &Facts) -> wit::Image {
+fn image(image: ContainerImage, workload: &str, facts: &Facts) -> wit::Image {
     let value = |text: String| vec![types::Part::Text(text)];
     let build = image.build;
+    let tags = facts.tags_to_push(&image.container, workload);
+    let builder = (!build.cache_from.is_empty()).then(|| wit::Builder {
+        name: None,
+        driver: "docker".to_owned(),
+        local_platforms: Vec::new(),
+        remote_platforms: Vec::new(),
+        remote: None,
+        cache_from: build.cache_from.clone(),
+        cache_to: Vec::new(),
+        secrets: Vec::new(),
+        ssh: None,
+        provenance: None,
+        sbom: None,
+        pack: None,
+    });
+    let labels = [
+        ("builder", "plimsoll".to_owned()),
+        ("version", facts.template_version.clone()),
+        ("container.name", image.container.clone()),
+    ];
     wit::Image {
-        reference: facts.pushed_image(&image.container).unwrap_or_default(),
+        reference: match tags.last() {
+            Some(tag) => tag.clone(),
+            None => facts.pushed_image(&image.container).unwrap_or_default(),
+        },
         name: image.container,
         build: Some(wit::Build {
             context: Some(build.context),
@@ -215,10 +283,13 @@ fn image(image: ContainerImage, facts: &Facts) -> wit::Image {
                 .into_iter()
                 .map(|(name, text)| (name, value(text)))
                 .collect(),
-            labels: Vec::new(),
+            labels: labels
+                .into_iter()
+                .map(|(key, value)| (format!("com.aws.copilot.image.{key}"), value))
+                .collect(),
             platforms: image.platform.into_iter().collect(),
-            tags: Vec::new(),
-            builder: None,
+            tags,
+            builder,
         }),
         registry: None,
         local_registry: None,

@@ -66,6 +66,46 @@ pub struct Facts {
     /// Which rules to apply.
     #[serde(default)]
     pub checks: Checks,
+    /// What a deployment needs beyond a template; none when only a template is wanted.
+    #[serde(default)]
+    pub deployment: Option<Deployment>,
+    /// What was found of the secrets that containers get, by [`crate::needs::Secret::name`].
+    #[serde(skip)]
+    pub secrets: BTreeMap<String, Reach>,
+    /// Digests of the project's files that are uploaded, SHA-256 in hexadecimal.
+    #[serde(skip)]
+    pub digests: BTreeMap<String, String>,
+}
+
+/// Where a deployment goes, and what its images are called.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Deployment {
+    /// URI of the workload's repository.
+    pub repository: String,
+    /// What the user calls this version (`--tag`).
+    #[serde(default)]
+    pub tag: Option<String>,
+    /// Commit of a clean work tree.
+    #[serde(default)]
+    pub commit: Option<String>,
+    /// ARN of the role that CloudFormation acts with.
+    #[serde(default)]
+    pub execution_role: Option<String>,
+    /// Tags of the stack, over the application's.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// What is known of a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reach {
+    /// It is there, and containers may read it.
+    Readable,
+    /// It is there, without the tags by which the execution role may read it.
+    Untagged,
+    /// It isn't there.
+    Missing,
 }
 
 /// The application.
@@ -268,6 +308,9 @@ impl Facts {
     /// Tags of the stack.
     pub fn tags(&self, workload: &str) -> BTreeMap<String, String> {
         let mut tags = self.application.tags.clone();
+        if let Some(deployment) = &self.deployment {
+            tags.extend(deployment.tags.clone());
+        }
         tags.insert(
             "copilot-application".to_owned(),
             self.application.name.clone(),
@@ -280,9 +323,10 @@ impl Facts {
         tags
     }
 
-    /// The image reference of the main container, if something was pushed: tag, else digest, else `latest`.
+    /// The image reference of the main container, if something was or will be pushed: tag, else digest, else `latest`.
     pub fn pushed_image(&self, container: &str) -> Option<String> {
-        self.images.get(container).map(|image| {
+        let later = |deployment: &Deployment| deployment.image(deployment.main_tag(), container);
+        let pushed = self.images.get(container).map(|image| {
             if !image.tag.is_empty() {
                 format!("{}:{}", image.repository, image.tag)
             } else if !image.digest.is_empty() {
@@ -290,12 +334,18 @@ impl Facts {
             } else {
                 format!("{}:latest", image.repository)
             }
-        })
+        });
+        pushed.or_else(|| self.deployment.as_ref().map(later))
     }
 
     /// The image reference of a built sidecar; its tags carry the container's name.
     pub fn pushed_sidecar(&self, container: &str) -> Option<String> {
-        self.images.get(container).map(|image| {
+        let later = |deployment: &Deployment| {
+            let commit = deployment.commit.as_deref();
+            let tag = commit.map(|commit| format!("{container}-{commit}"));
+            deployment.image(tag.as_deref(), container)
+        };
+        let pushed = self.images.get(container).map(|image| {
             if !image.tag.is_empty() {
                 format!("{}:{container}-{}", image.repository, image.tag)
             } else if !image.digest.is_empty() {
@@ -303,7 +353,55 @@ impl Facts {
             } else {
                 format!("{}:{container}-latest", image.repository)
             }
-        })
+        });
+        pushed.or_else(|| self.deployment.as_ref().map(later))
+    }
+
+    /// Names that a container's image is pushed under; the first one always moves along.
+    pub fn tags_to_push(&self, container: &str, workload: &str) -> Vec<String> {
+        let Some(deployment) = &self.deployment else {
+            return Vec::new();
+        };
+        let tags = if container == workload {
+            let own = deployment.main_tag().map(str::to_owned);
+            vec![Some("latest".to_owned()), own]
+        } else {
+            let commit = deployment.commit.as_ref();
+            vec![
+                Some(format!("{container}-latest")),
+                commit.map(|commit| format!("{container}-{commit}")),
+            ]
+        };
+        let mut names: Vec<String> = tags
+            .into_iter()
+            .flatten()
+            .map(|tag| format!("{}:{tag}", deployment.repository))
+            .collect();
+        names.dedup();
+        names
+    }
+
+    /// What host names of the region's partition end with.
+    pub fn dns_suffix(&self) -> &'static str {
+        match self.partition() {
+            "aws-cn" => "amazonaws.com.cn",
+            _ => "amazonaws.com",
+        }
+    }
+}
+
+impl Deployment {
+    /// What the user called it counts more than the commit.
+    fn main_tag(&self) -> Option<&str> {
+        self.tag.as_deref().or(self.commit.as_deref())
+    }
+
+    /// By its tag, or by the digest that the push will give it.
+    fn image(&self, tag: Option<&str>, container: &str) -> String {
+        match tag {
+            Some(tag) => format!("{}:{tag}", self.repository),
+            None => format!("{}@<slot:image/{container}>", self.repository),
+        }
     }
 }
 

@@ -15,6 +15,8 @@ pub mod facts;
 pub mod interpolate;
 /// The manifest with its environment applied.
 pub mod manifest;
+/// What to look up before rendering.
+pub mod needs;
 /// An environment's section over the base.
 pub mod overlay;
 /// The whole render.
@@ -59,6 +61,7 @@ mod variables;
 mod custom_resource;
 mod deployed;
 mod environment;
+mod handover;
 mod iam;
 mod ports;
 mod scope;

@@ -5,8 +5,9 @@ use crate::cfn::explain::{Origin, origins};
 use crate::cfn::{Value, print};
 use crate::diagnostic::{Diagnostic, Findings, Severity, Sources};
 use crate::facts::Facts;
+use crate::handover;
 use crate::image::Build;
-use crate::interpolate::{self, Variables};
+use crate::interpolate::Variables;
 use crate::manifest::{self, Manifest, WorkloadType};
 use crate::patches::{self, File};
 use crate::scope::Scope;
@@ -60,6 +61,10 @@ pub struct Package {
     pub env_files: Vec<EnvFile>,
     /// Files of a static site to upload first; sorted, none twice.
     pub site_files: Vec<SiteFile>,
+    /// What is copied where in a static site, JSON; only for a deployment.
+    pub mapping: Option<String>,
+    /// Where the workload belongs and what is uploaded for it, JSON; only for a deployment.
+    pub handover: Option<String>,
     /// Warnings.
     pub warnings: Vec<Diagnostic>,
     /// Which manifest line made which property.
@@ -126,6 +131,8 @@ pub fn package(request: &Request<'_>) -> Result<Package, Vec<Diagnostic>> {
             images: rendered.images,
             env_files: rendered.env_files,
             site_files: rendered.site_files,
+            mapping: rendered.mapping,
+            handover: rendered.handover,
             warnings: diagnostics
                 .into_iter()
                 .filter(|d| d.severity == Severity::Warning)
@@ -143,6 +150,8 @@ struct Rendered {
     images: Vec<ContainerImage>,
     env_files: Vec<EnvFile>,
     site_files: Vec<SiteFile>,
+    mapping: Option<String>,
+    handover: Option<String>,
 }
 
 fn render(
@@ -151,10 +160,9 @@ fn render(
     sources: &mut Sources,
     findings: &mut Findings,
 ) -> Option<Rendered> {
-    let facts = request.facts;
     check_facts(request, findings);
     let variables = Variables {
-        application: &facts.application.name,
+        application: &request.facts.application.name,
         environment: request.environment,
         process: request.variables,
     };
@@ -166,6 +174,15 @@ fn render(
         &variables,
         findings,
     )?;
+    let addons_text = addons.text();
+    let addons_here = addons_text.as_deref();
+    let facts = &handover::prepare(
+        request.facts,
+        &manifest,
+        request.workload,
+        addons_here,
+        findings,
+    );
     let scope = Scope::new(facts, request.workload, manifest.kind, &addons);
     let mut stack = render_stack(&manifest, request, &scope, findings);
     for At { value: id, span } in std::mem::take(&mut stack.collisions) {
@@ -199,19 +216,37 @@ fn render(
             manifest.text,
         )
         .at(kind_span);
-    if let Some(deployed) = deployed(facts, findings) {
-        deployed::keep(&mut template, &deployed, manifest.kind.name());
+    let deployed = deployed(facts, findings);
+    if let Some(deployed) = &deployed {
+        deployed::keep(&mut template, deployed, manifest.kind.name());
     }
     // After it: what the project wants of a text counts more than what is there.
     patches::apply(&mut template, request.overrides, sources, findings);
+    let is_site = manifest.kind == WorkloadType::StaticSite && facts.deployment.is_some();
+    let mapping = is_site.then(|| handover::mapping(&site_files, facts));
+    let handover = handover::document(
+        facts,
+        request.workload,
+        &handover::Rendered {
+            kind: manifest.kind.name(),
+            template: &template,
+            addons: addons_here,
+            env_files: &env_files,
+            site_files: &site_files,
+            mapping: mapping.as_deref(),
+            deployed: deployed.as_ref(),
+        },
+    );
     Some(Rendered {
         kind: manifest.kind,
         template,
         parameters,
-        addons: addons.text(),
+        addons: addons_text,
         images,
         env_files,
         site_files,
+        mapping,
+        handover,
     })
 }
 
@@ -262,34 +297,4 @@ fn check_facts(request: &Request<'_>, findings: &mut Findings) {
             "gather the facts of the environment you deploy to",
         );
     }
-}
-
-/// What a manifest refers to outside of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Needs {
-    /// Names in `${…}`.
-    pub variables: BTreeSet<String>,
-    /// Sources of a static site's files, as written.
-    pub paths: BTreeSet<String>,
-}
-
-/// What to gather before rendering. A manifest that cannot be read needs nothing: rendering says why.
-pub fn needs(manifest: &str) -> Needs {
-    let mut needs = Needs::default();
-    if let Ok(root) = yaml::parse(manifest, 0) {
-        interpolate::names(&root, &mut needs.variables);
-        let environments = root
-            .get("environments")
-            .and_then(Node::entries)
-            .unwrap_or_default();
-        for section in std::iter::once(&root).chain(environments.iter().map(|(_, section)| section))
-        {
-            let sources = section
-                .items_at("files")
-                .iter()
-                .filter_map(|f| f.text_at("source"));
-            needs.paths.extend(sources.map(|source| source.value));
-        }
-    }
-    needs
 }

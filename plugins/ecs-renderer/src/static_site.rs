@@ -9,6 +9,7 @@ use crate::cfn;
 use crate::cfn::{Value, attribute, reference, resource, sub, sub_with};
 use crate::diagnostic::Findings;
 use crate::environment;
+use crate::handover;
 use crate::iam::{allow, document};
 use crate::package::SiteFile;
 use crate::schema::{Object, Shape};
@@ -120,19 +121,21 @@ impl Site {
             }
         }
         environment::check(scope, &[], findings);
-        let url = scope
-            .facts
-            .static_site
-            .asset_mapping_url
-            .as_deref()
-            .unwrap_or_default();
+        let facts = scope.facts;
+        let told = facts.static_site.asset_mapping_url.clone();
+        let own = || {
+            facts.deployment.as_ref()?;
+            let text = handover::mapping(&files, facts);
+            let key = handover::mapping_key(facts, scope.name, &text);
+            Some(format!("s3://{}/{key}", facts.artifacts.bucket))
+        };
+        let url = told.or_else(own).unwrap_or_default();
         let (bucket, mapping) = url
             .strip_prefix("s3://")
             .and_then(|rest| rest.split_once('/'))
-            .map_or(
-                (scope.facts.artifacts.bucket.clone(), String::new()),
-                |(b, k)| (b.to_owned(), k.to_owned()),
-            );
+            .map_or((facts.artifacts.bucket.clone(), String::new()), |(b, k)| {
+                (b.to_owned(), k.to_owned())
+            });
         Site {
             alias,
             certificate,

@@ -605,7 +605,7 @@ fn the_host_learns_what_to_build_and_upload() {
         ]
     );
     assert_eq!(package.env_files[0].path, "api.env");
-    let needs = ecs_renderer::package::needs(
+    let needs = ecs_renderer::needs::first(
         "type: Static Site\nfiles: [{source: a}]\nenvironments: {t: {files: [{source: '${B}'}]}}\n",
     );
     assert_eq!(needs.variables.into_iter().collect::<Vec<_>>(), ["B"]);
@@ -839,4 +839,133 @@ fn a_patch_changes_a_text_that_would_be_kept() {
             .warnings()
             .contains("the deployed template cannot be read")
     );
+}
+
+// Deployments.
+
+fn deploying(facts: &mut Facts) {
+    let deployment = serde_json::json!({
+        "repository": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop/api",
+        "commit": "abc1234",
+        "execution_role": "arn:aws:iam::123456789012:role/shop-test-CFNExecutionRole",
+        "tags": {"team": "web"},
+    });
+    facts.deployment = serde_json::from_value(deployment).expect("it fits");
+    facts.static_site.asset_mapping_url = None;
+    for file in ["api.env", "public/index.html"] {
+        facts.digests.insert(file.to_owned(), "e".repeat(64));
+    }
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).expect("it is JSON")
+}
+
+#[test]
+fn a_deployment_says_where_it_belongs_what_is_uploaded_and_how_images_are_called() {
+    let rest = "env_file: api.env\nsidecars: {x: {image: {build: x/Dockerfile}}}\n";
+    let addon = "Parameters: {App: {Type: String}, Env: {Type: String}, Name: {Type: String}}\nResources: {T: {Type: 'AWS::SNS::Topic'}}\n";
+    let project = Project::new(BACKEND, rest)
+        .addon("topic.yml", addon)
+        .facts(deploying);
+    let package = project.render().expect("valid");
+    let parameters = json(&package.parameters);
+    let repository = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop/api";
+    assert_eq!(
+        parameters["Parameters"]["ContainerImage"],
+        format!("{repository}:abc1234")
+    );
+    let env_file = format!("manual/env-files/api.env/{}.env", "e".repeat(64));
+    assert_eq!(
+        parameters["Parameters"]["EnvFileARN"],
+        format!("arn:aws:s3:::artifacts/{env_file}")
+    );
+    assert_eq!(parameters["Tags"]["team"], "web");
+    assert!(
+        package
+            .template
+            .contains(&format!("{repository}:x-abc1234"))
+    );
+    let handover = json(&package.handover.expect("a deployment has one"));
+    assert_eq!(handover["stack"], "shop-test-api");
+    assert_eq!(handover["uploads"][0]["key"], env_file);
+    let addons = handover["uploads"][1]["key"].as_str().expect("a key");
+    let url = parameters["Parameters"]["AddonsTemplateURL"]
+        .as_str()
+        .expect("a URL");
+    assert_eq!(
+        url,
+        format!("https://artifacts.s3.eu-west-1.amazonaws.com/{addons}")
+    );
+    let functions: Vec<&str> = handover["uploads"].as_array().expect("a list")[2..]
+        .iter()
+        .map(|upload| upload["source"]["function"].as_str().expect("a function"))
+        .collect();
+    assert_eq!(functions, ["EnvControllerFunction"]);
+
+    let untagged = Project::new(BACKEND, "").facts(|facts| {
+        deploying(facts);
+        if let Some(deployment) = &mut facts.deployment {
+            deployment.commit = None;
+        }
+    });
+    let parameters = json(&untagged.render().expect("valid").parameters);
+    assert_eq!(
+        parameters["Parameters"]["ContainerImage"],
+        format!("{repository}@<slot:image/api>")
+    );
+
+    let missing = Project::new(BACKEND, "env_file: other.env\n").facts(deploying);
+    assert!(
+        missing
+            .refusal()
+            .contains("`other.env`, which is not a file")
+    );
+}
+
+#[test]
+fn a_static_sites_files_go_where_the_mapping_says() {
+    let project =
+        Project::new(SITE, "files: [{source: public, recursive: true}]\n").facts(deploying);
+    let package = project.render().expect("valid");
+    let mapping = package.mapping.expect("a site has one");
+    let key = format!("local-assets/{}", "e".repeat(64));
+    assert_eq!(
+        json(&mapping),
+        serde_json::json!([{"path": key, "destPath": "index.html", "contentType": "text/html; charset=utf-8"}])
+    );
+    let handover = json(&package.handover.expect("a deployment has one"));
+    assert_eq!(handover["uploads"][0]["key"], key);
+    let at = handover["uploads"][1]["key"].as_str().expect("a key");
+    assert!(at.starts_with("local-assets/environments/test/workloads/api/mapping/"));
+    assert!(
+        package.template.contains(at),
+        "the state machine is told where the mapping is"
+    );
+}
+
+#[test]
+fn secrets_that_are_missing_or_unreadable_are_refused_all_at_once_with_their_lines() {
+    use ecs_renderer::facts::Reach;
+    let rest = "secrets:\n  A: /gone\n  B: {secretsmanager: untagged}\n  C: /fine\n  D: /unknown\n";
+    let project = Project::new(BACKEND, rest).facts(|facts| {
+        for (name, reach) in [
+            ("ssm:/gone", Reach::Missing),
+            ("secretsmanager:untagged", Reach::Untagged),
+            ("ssm:/fine", Reach::Readable),
+        ] {
+            facts.secrets.insert(name.to_owned(), reach);
+        }
+    });
+    let refusal = project.refusal();
+    for words in [
+        "there is no parameter `/gone`",
+        "manifest.yml:5:",
+        "may not read secret `untagged`",
+        "manifest.yml:6:",
+        "tag-resource",
+    ] {
+        assert!(refusal.contains(words), "{words}: {refusal}");
+    }
+    assert!(!refusal.contains("/fine") && !refusal.contains("/unknown"));
 }

@@ -1,11 +1,16 @@
 //! AWS, through the unmodified SDK: where credentials, region and endpoints come from is the SDK's own configuration.
 //!
 //! * [`session`]: who calls, from where, and as which role.
+//! * [`call`]: operations of services for which no client was generated.
 //! * [`error`]: what AWS refused, and the cure.
 //! * a file for each service: what plimsoll asks of it.
 
+pub mod call;
+pub mod ecr;
 pub mod error;
+pub mod lookup;
 pub mod session;
+pub mod ssm;
 pub mod sts;
 
 pub use error::{AwsError, Why};

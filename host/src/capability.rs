@@ -8,12 +8,15 @@
 //! * [`session`]: the powers of one component call, and the gates.
 //! * [`hosts`]: one connection a host.
 //! * [`journal`]: every privileged call, hash-chained.
-//! * [`docker`], [`ssh`], [`lock`], [`hook`], [`plain`] (log, progress, clock, secrets): the interfaces.
+//! * [`docker`], [`ssh`], [`lock`], [`hook`], [`aws`], [`interruption`], [`plain`] (log, progress, clock, secrets): the
+//!   interfaces.
 
+pub mod aws;
 pub mod docker;
 pub mod error;
 pub mod hook;
 pub mod hosts;
+pub mod interruption;
 pub mod journal;
 pub mod lock;
 pub mod options;

@@ -11,7 +11,7 @@ pub mod derive;
 pub mod pattern;
 
 pub use cover::Denied;
-pub use derive::Facts;
+pub use derive::{Facts, Workload};
 pub use pattern::{
     ArgvPattern, HostPattern, ImagePattern, MountPattern, NamePattern, OptionPattern, PathPattern,
     PatternError,
@@ -30,6 +30,8 @@ pub struct Grants {
     pub lock: Vec<PathPattern>,
     /// Hooks of the project.
     pub hook: Vec<NamePattern>,
+    /// An AWS account and what is in it.
+    pub aws: AwsGrants,
     /// Secrets, each with the sinks it may reach.
     pub secrets: BTreeMap<String, BTreeSet<Sink>>,
 }
@@ -57,6 +59,27 @@ pub struct DockerGrants {
     pub read_files: Vec<ReadGrant>,
     /// Options of `docker run` that give a container power over its host.
     pub options: Vec<OptionPattern>,
+}
+
+/// `grants.aws`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AwsGrants {
+    /// Accounts by their twelve digits. Without one nothing else counts.
+    pub accounts: Vec<NamePattern>,
+    /// Regions.
+    pub regions: Vec<NamePattern>,
+    /// Stacks to change, with the services in them.
+    pub stacks: Vec<NamePattern>,
+    /// Stacks to look at.
+    pub observed_stacks: Vec<NamePattern>,
+    /// Roles that CloudFormation may be given, by ARN.
+    pub roles: Vec<PathPattern>,
+    /// Objects to write, and to read templates from: `bucket/key`.
+    pub objects: Vec<PathPattern>,
+    /// Files of the project to upload.
+    pub files: Vec<PathPattern>,
+    /// Log groups to read.
+    pub log_groups: Vec<PathPattern>,
 }
 
 /// A command in a container.
@@ -155,6 +178,15 @@ impl Grants {
         self.ssh.hosts.extend(more.ssh.hosts);
         self.ssh.run.extend(more.ssh.run);
         self.ssh.write.extend(more.ssh.write);
+        let aws = &mut self.aws;
+        aws.accounts.extend(more.aws.accounts);
+        aws.regions.extend(more.aws.regions);
+        aws.stacks.extend(more.aws.stacks);
+        aws.observed_stacks.extend(more.aws.observed_stacks);
+        aws.roles.extend(more.aws.roles);
+        aws.objects.extend(more.aws.objects);
+        aws.files.extend(more.aws.files);
+        aws.log_groups.extend(more.aws.log_groups);
         self.lock.extend(more.lock);
         self.hook.extend(more.hook);
         for (name, sinks) in more.secrets {

@@ -17,6 +17,17 @@ pub enum Level {
     Stop,
 }
 
+/// What the user wants of something long that is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// It goes on.
+    Nothing,
+    /// It goes on without us.
+    Detach,
+    /// It is undone.
+    Cancel,
+}
+
 /// Time that a driver gets between [`Level::Settle`] and [`Level::Stop`].
 const SETTLE: Duration = Duration::from_secs(60);
 
@@ -27,6 +38,17 @@ pub struct Interrupt {
     stop: Arc<AtomicBool>,
     /// There is something to settle: a driver is applying.
     applying: Arc<AtomicBool>,
+    /// What is under way goes on without us, and the driver asks what the user wants of it.
+    patient: Arc<AtomicBool>,
+    /// How often Ctrl-C was pressed at a patient driver, and how often that was answered.
+    pressed: Arc<watch::Sender<Presses>>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Presses {
+    heard: u32,
+    answered: u32,
+    cancelling: bool,
 }
 
 impl Default for Interrupt {
@@ -35,6 +57,8 @@ impl Default for Interrupt {
             level: Arc::new(watch::Sender::new(Level::No)),
             stop: Arc::default(),
             applying: Arc::default(),
+            patient: Arc::default(),
+            pressed: Arc::default(),
         }
     }
 }
@@ -55,8 +79,62 @@ impl Interrupt {
         self.applying.store(true, Ordering::SeqCst);
     }
 
-    /// One Ctrl-C (or SIGTERM). The second one stops everything.
+    /// The driver watches something that goes on without us: from here on it hears what the user wants at Ctrl-C.
+    pub fn be_patient(&self) {
+        self.patient.store(true, Ordering::SeqCst);
+    }
+
+    /// Nothing that goes on without us is under way any more.
+    pub fn end_patience(&self) {
+        self.patient.store(false, Ordering::SeqCst);
+    }
+
+    /// Ctrl-C is the driver's to answer.
+    pub fn is_patient(&self) -> bool {
+        self.patient.load(Ordering::SeqCst)
+    }
+
+    /// Returns once Ctrl-C was pressed at a patient driver and nobody answered it yet.
+    pub async fn heard(&self) {
+        let mut seen = self.pressed.subscribe();
+        // The sender lives as long as self: waiting can't fail.
+        let _ = seen.wait_for(|now| now.heard > now.answered).await;
+    }
+
+    /// Returns once it was pressed again, while the first is being answered.
+    pub async fn heard_again(&self) {
+        let mut seen = self.pressed.subscribe();
+        let _ = seen.wait_for(|now| now.heard > now.answered + 1).await;
+    }
+
+    /// What was pressed says by itself, if it does: twice, or while cancelling, it detaches.
+    pub fn wish(&self) -> Option<Wish> {
+        let now = *self.pressed.borrow();
+        (now.cancelling || now.heard > now.answered + 1).then_some(Wish::Detach)
+    }
+
+    /// What the user wanted was heard.
+    pub fn settled(&self, wish: Wish) {
+        self.pressed.send_modify(|now| {
+            now.answered = now.heard;
+            now.cancelling |= wish == Wish::Cancel;
+        });
+    }
+
+    /// One Ctrl-C (or SIGTERM). The second one stops everything, and the third what a patient driver watches.
     pub fn raise(&self) {
+        if self.is_patient() {
+            let mut last = false;
+            self.pressed.send_modify(|now| {
+                now.heard += 1;
+                last = now.heard > now.answered + 2;
+            });
+            if last {
+                self.stop.store(true, Ordering::SeqCst);
+                self.level.send_replace(Level::Stop);
+            }
+            return;
+        }
         let settle = self.level() == Level::No && self.applying.load(Ordering::SeqCst);
         if settle {
             self.level.send_replace(Level::Settle);
@@ -105,6 +183,19 @@ mod tests {
         let reading = Interrupt::default();
         reading.raise();
         assert_eq!(reading.level(), Level::Stop);
+
+        let patient = Interrupt::default();
+        patient.begin_applying();
+        patient.be_patient();
+        patient.raise();
+        assert_eq!((patient.level(), patient.wish()), (Level::No, None));
+        patient.settled(Wish::Cancel);
+        patient.raise();
+        assert_eq!(patient.wish(), Some(Wish::Detach), "while cancelling");
+        patient.raise();
+        assert_eq!(patient.level(), Level::No);
+        patient.raise();
+        assert_eq!(patient.level(), Level::Stop);
 
         let applying = Interrupt::default();
         applying.begin_applying();

@@ -3,7 +3,10 @@
 //! [`driver`] has the whole vocabulary; the other roles reuse its types.
 #![expect(missing_docs, reason = "generated from the documented WIT")]
 
-pub use driver::plimsoll::deploy::{clock, docker, hook, lock, log, progress, secrets, ssh, types};
+pub use driver::plimsoll::deploy::{
+    clock, cloudformation, docker, ecs, hook, interruption, lock, log, logs, progress, s3, secrets,
+    ssh, types,
+};
 
 /// World `driver-plugin`.
 pub mod driver {
@@ -12,6 +15,8 @@ pub mod driver {
         world: "driver-plugin",
         imports: { default: trappable },
         with: {
+            "plimsoll:deploy/cloudformation.stack": crate::capability::aws::cloudformation::Stack,
+            "plimsoll:deploy/ecs.service": crate::capability::aws::ecs::Service,
             "plimsoll:deploy/docker.engine": crate::capability::docker::Engine,
             "plimsoll:deploy/ssh.session": crate::capability::ssh::Session,
             "plimsoll:deploy/lock.held": crate::capability::lock::Held,

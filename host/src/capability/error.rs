@@ -36,15 +36,17 @@ pub(crate) fn from_wire(error: &WireError) -> CapError {
         WireError::Aws(aws) => match aws.why {
             Why::NotFound => CapError::NotFound(message),
             Why::TimedOut => CapError::TimedOut(message),
+            Why::Throttled | Why::Unreachable | Why::Lost | Why::Service => {
+                CapError::Unavailable(message)
+            }
+            // To try again helps as little as with any refusal.
             Why::NoCredentials
             | Why::NoRegion
             | Why::Expired
             | Why::Unrecognised
-            | Why::Throttled
-            | Why::Unreachable
-            | Why::Lost
-            | Why::Service => CapError::Unavailable(message),
-            Why::Denied | Why::Quota | Why::Refused => remote("aws", 0),
+            | Why::Denied
+            | Why::Quota
+            | Why::Refused => remote("aws", 0),
         },
         WireError::RegistryRefused { registry, .. } => remote(registry, 0),
         WireError::CommandFailed { place, code, .. } => remote(place, *code),

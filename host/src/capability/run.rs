@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::aws::Aws;
 use super::hosts::Hosts;
 use super::journal::Journal;
 use crate::interrupt::Interrupt;
@@ -56,6 +57,9 @@ pub struct Run {
     known: OnceLock<HashSet<String>>,
     /// What of them came from where in the manifest.
     sources: OnceLock<Vec<Source>>,
+    /// Documents of the plan that is carried out.
+    approved: OnceLock<Vec<Document>>,
+    aws: OnceLock<Arc<Aws>>,
     also_hidden: Vec<(String, Secret)>,
     redactor: OnceLock<Redactor>,
     in_flight: Arc<Mutex<Vec<(u64, String)>>>,
@@ -128,6 +132,8 @@ impl Run {
             locks: Mutex::default(),
             known: OnceLock::new(),
             sources: OnceLock::new(),
+            approved: OnceLock::new(),
+            aws: OnceLock::new(),
             also_hidden: parts.also_hidden,
             redactor: OnceLock::new(),
             in_flight: Arc::default(),
@@ -142,7 +148,34 @@ impl Run {
             .insert(slot, text);
     }
 
-    fn slot(&self, name: &str) -> Result<String, CapError> {
+    /// From here on the run reaches an AWS account. Only the first one counts.
+    pub fn reach(&self, aws: Arc<Aws>) {
+        let _ = self.aws.set(aws);
+    }
+
+    /// The AWS account that it reaches.
+    pub fn aws(&self) -> Option<Arc<Aws>> {
+        self.aws.get().cloned()
+    }
+
+    /// Notes the documents of an approved plan: what is uploaded is taken from here.
+    pub fn approve(&self, documents: &[Document]) {
+        // A run carries out one plan.
+        let _ = self.approved.set(documents.to_vec());
+    }
+
+    /// A document of the approved plan.
+    pub(crate) fn approved(&self, address: &str) -> Result<&Document, CapError> {
+        let documents = self.approved.get().map(Vec::as_slice).unwrap_or_default();
+        documents
+            .iter()
+            .find(|document| document.address == address)
+            .ok_or_else(|| {
+                CapError::NotPlanned(format!("document `{address}` is not in the approved plan"))
+            })
+    }
+
+    pub(crate) fn slot(&self, name: &str) -> Result<String, CapError> {
         match name {
             "now" => Ok(humantime::format_rfc3339_seconds(SystemTime::now()).to_string()),
             "performer" => Ok(self.performer.clone()),

@@ -155,7 +155,8 @@ impl Session {
         let mut promises = promises.lock().unwrap_or_else(PoisonError::into_inner);
         let gives_back = call.operation == "lock.release"
             || promises.moment(&call.effect) == Some(Moment::OnFailure);
-        if self.run.interrupt.level() > Level::No && !gives_back {
+        let patient = self.run.interrupt.is_patient();
+        if self.run.interrupt.level() > Level::No && !gives_back && !patient {
             return Err(CapError::Cancelled);
         }
         promises.redeem(&call.effect, call.operation, &call.subject, &call.arguments).map_err(|why| {

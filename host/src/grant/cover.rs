@@ -11,7 +11,7 @@ use crate::manifest::kamal::DockerOption;
     "{request} is not granted ({capability})\nhint: if you want it, add to plimsoll.yml: {rule}"
 )]
 pub struct Denied {
-    /// `docker`, `ssh`, `lock`, `hook`, `secrets`.
+    /// `docker`, `ssh`, `lock`, `hook`, `aws`, `secrets`.
     pub capability: &'static str,
     /// What was asked: `container "db"`.
     pub request: String,
@@ -36,6 +36,8 @@ impl Denied {
 }
 
 type Answer = Result<(), Denied>;
+
+mod aws;
 
 /// Options of `docker run` that give a container nothing beyond itself. All others need a grant.
 const HARMLESS: &[&str] = &[

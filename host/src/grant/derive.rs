@@ -8,6 +8,10 @@ use super::{
 };
 use crate::manifest::kamal::{DockerOption, Envelope, Use};
 
+mod workload;
+
+pub use workload::Workload;
+
 /// What the project has besides its manifest.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Facts<'a> {

@@ -22,6 +22,7 @@ pub async fn drive(
 ) -> Result<Verdict, DeployError> {
     host.stage("apply", "Carrying out the plan");
     host.interrupt.begin_applying();
+    host.run.approve(&bound.plan().rendered.documents);
     for (slot, digest) in bound.slots() {
         host.run.fill(slot.clone(), digest.clone());
     }
@@ -29,6 +30,7 @@ pub async fn drive(
         result = apply(host, bound.plan()) => result,
         never = settling(host) => match never {},
     };
+    host.interrupt.end_patience();
     for stuck in host.run.release_locks().await {
         host.run.note(
             Severity::Error,

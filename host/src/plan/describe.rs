@@ -48,11 +48,27 @@ pub fn effect(effect: &Effect) -> String {
         "lock.acquire" => format!("take the deploy lock {}", text("path")),
         "lock.release" => "give back the deploy lock".to_owned(),
         "hook.run" => format!("run this project's hook {}", effect.subject),
+        "s3.put" => put(&arguments["object"]),
+        "cloudformation.create-change-set" => change_set(&arguments["input"]),
+        "cloudformation.execute-change-set" => {
+            let failure = match arguments["rollback"].as_bool() {
+                Some(true) => "a failure is rolled back",
+                Some(false) | None => "a failure is left as it is",
+            };
+            format!("execute change set {} ({failure})", text("name"))
+        }
+        "cloudformation.delete-change-set" => format!("drop change set {}", text("name")),
+        "cloudformation.cancel-update" => "cancel the update".to_owned(),
+        "cloudformation.delete" => "delete this stack, which never worked".to_owned(),
+        "ecs.force-deployment" => "start its tasks anew".to_owned(),
         other => format!("{other} {arguments}"),
     };
     let line = crate::plan::printable(&line);
     match effect.moment {
         Moment::Always => line,
+        Moment::OnFailure if effect.operation.starts_with("cloudformation.") => {
+            format!("if you interrupt that and ask for it, or nothing changes: {line}")
+        }
         Moment::OnFailure => format!("if that fails: {line}"),
     }
 }
@@ -77,6 +93,41 @@ pub fn image(image: &Image) -> String {
         None => format!("look up image {}", image.reference),
     };
     crate::plan::printable(&line)
+}
+
+fn put(object: &Json) -> String {
+    let source = &object["source"];
+    let what = match (&source["document"], &source["file"], &source["function"]) {
+        (Json::String(address), _, _) => format!("document {address}"),
+        (_, Json::String(path), _) => format!("file {path}"),
+        (_, _, Json::String(id)) => format!("the code of function {id}"),
+        _ => source.to_string(),
+    };
+    format!(
+        "upload {what} to s3://{}/{}",
+        shown(&object["bucket"]),
+        shown(&object["key"])
+    )
+}
+
+fn change_set(input: &Json) -> String {
+    let mut line = format!(
+        "propose change set {} to {} it, with {}",
+        shown(&input["name"]),
+        shown(&input["kind"]),
+        shown(&input["inputs"])
+    );
+    if let Json::String(role) = &input["role"] {
+        line.push_str(&format!(", as role {role}"));
+    }
+    if let Some(capabilities) = input["capabilities"]
+        .as_array()
+        .filter(|all| !all.is_empty())
+    {
+        let names: Vec<String> = capabilities.iter().map(shown).collect();
+        line.push_str(&format!(" ({})", names.join(", ")));
+    }
+    line
 }
 
 fn with_digest(digest: &Json) -> String {
@@ -189,6 +240,26 @@ mod tests {
                 "docker.run",
                 json!({"spec": {"name": "a", "image": "i:1", "env": [["A", "1"], ["B", {"secret": "B"}]], "command": null, "volumes": ["v:/v"]}}),
                 "run container a from i:1 (1 clear and 1 secret variables, volumes v:/v)",
+            ),
+            (
+                "s3.put",
+                json!({"object": {"bucket": "b", "key": "manual/x.yml", "source": {"document": "stack/api"}, "content-type": null}}),
+                "upload document stack/api to s3://b/manual/x.yml",
+            ),
+            (
+                "cloudformation.create-change-set",
+                json!({"input": {"name": "c", "kind": "update", "template": {"slot": "uploaded/t"}, "inputs": "parameters/api", "capabilities": ["CAPABILITY_IAM"], "role": "arn:r"}}),
+                "propose change set c to update it, with parameters/api, as role arn:r (CAPABILITY_IAM)",
+            ),
+            (
+                "cloudformation.execute-change-set",
+                json!({"name": "c", "rollback": false}),
+                "execute change set c (a failure is left as it is)",
+            ),
+            (
+                "cloudformation.delete",
+                json!({"role": null}),
+                "delete this stack, which never worked",
             ),
             ("volcano.erupt", json!({"x": 1}), "volcano.erupt {\"x\":1}"),
             (

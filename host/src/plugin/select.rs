@@ -38,14 +38,19 @@ pub struct Plugin {
 impl Plugin {
     /// Capabilities that its grants name. Those that reach nobody are always there for a driver.
     pub fn granted(&self) -> Vec<&'static str> {
-        let mut kinds = vec!["log", "progress", "clock"];
+        let mut kinds = vec!["log", "progress", "clock", "interruption"];
         let grants = &self.grants;
+        let aws = !grants.aws.accounts.is_empty();
         for (kind, named) in [
             ("docker", !grants.docker.hosts.is_empty()),
             ("ssh", !grants.ssh.hosts.is_empty()),
             ("lock", !grants.lock.is_empty()),
             ("hook", !grants.hook.is_empty()),
             ("secrets", !grants.secrets.is_empty()),
+            ("cloudformation", aws),
+            ("s3", aws),
+            ("ecs", aws),
+            ("logs", aws),
         ] {
             // A project without hooks or secrets has nothing of them to grant, and its own driver still knows them.
             if named || self.derived {

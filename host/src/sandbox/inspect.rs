@@ -43,7 +43,19 @@ impl Role {
         match self {
             Self::Renderer | Self::Differ | Self::Policy => &["log"],
             Self::Driver => &[
-                "log", "progress", "clock", "secrets", "docker", "ssh", "lock", "hook",
+                "log",
+                "progress",
+                "clock",
+                "interruption",
+                "secrets",
+                "docker",
+                "ssh",
+                "lock",
+                "hook",
+                "cloudformation",
+                "s3",
+                "ecs",
+                "logs",
             ],
         }
     }
@@ -142,6 +154,19 @@ pub fn in_words(capability: &str) -> &'static str {
         "ssh" => "run commands and write files on granted hosts",
         "lock" => "take the deploy lock",
         "hook" => "run this project's hooks",
+        "interruption" => "hear what you want at Ctrl-C",
+        "cloudformation" => "look at and change granted CloudFormation stacks",
+        "s3" => "upload to granted keys of S3 buckets",
+        "ecs" => "watch the services of granted stacks, and deploy them again",
+        "logs" => "read granted log groups",
         _ => "unknown to this version of plimsoll",
+    }
+}
+
+/// The part of `grants` that a capability is granted by.
+pub fn granted_by(capability: &str) -> &str {
+    match capability {
+        "cloudformation" | "s3" | "ecs" | "logs" => "aws",
+        other => other,
     }
 }

@@ -8,7 +8,10 @@ use super::inspect::{Import, Role, Surface};
 use super::store::State;
 use super::wasi;
 use crate::capability::Powers;
-use crate::wit::{clock, docker, hook, lock, log, progress, secrets, ssh, types};
+use crate::wit::{
+    clock, cloudformation, docker, ecs, hook, interruption, lock, log, logs, progress, s3, secrets,
+    ssh, types,
+};
 
 /// Says in words what a component asks for and may not have; wasmtime's own message for it is unreadable
 /// ("resource implementation is missing").
@@ -67,7 +70,8 @@ pub fn check(
                         super::inspect::in_words(name)
                     ),
                     format!(
-                        "if you trust it with that, add to plimsoll.yml: plugins.{plugin}.grants.{name}"
+                        "if you trust it with that, add to plimsoll.yml: plugins.{plugin}.grants.{}",
+                        super::inspect::granted_by(name)
                     ),
                 );
             }
@@ -116,6 +120,13 @@ pub fn link(
             "ssh" => ssh::add_to_linker::<_, Powers>(&mut linker, State::view),
             "lock" => lock::add_to_linker::<_, Powers>(&mut linker, State::view),
             "hook" => hook::add_to_linker::<_, Powers>(&mut linker, State::view),
+            "interruption" => interruption::add_to_linker::<_, Powers>(&mut linker, State::view),
+            "cloudformation" => {
+                cloudformation::add_to_linker::<_, Powers>(&mut linker, State::view)
+            }
+            "s3" => s3::add_to_linker::<_, Powers>(&mut linker, State::view),
+            "ecs" => ecs::add_to_linker::<_, Powers>(&mut linker, State::view),
+            "logs" => logs::add_to_linker::<_, Powers>(&mut linker, State::view),
             _ => Ok(()),
         }
         .map_err(mismatch)?;

@@ -6,9 +6,13 @@
 //! * a file for each service: what plimsoll asks of it.
 
 pub mod call;
+pub mod cloudformation;
 pub mod ecr;
+pub mod ecs;
 pub mod error;
+pub mod logs;
 pub mod lookup;
+pub mod s3;
 pub mod session;
 pub mod ssm;
 pub mod sts;

@@ -24,6 +24,17 @@ const DOCKER: [&str; 9] = [
     "options",
 ];
 
+const AWS: [&str; 8] = [
+    "accounts",
+    "regions",
+    "stacks",
+    "observed-stacks",
+    "roles",
+    "objects",
+    "files",
+    "log-groups",
+];
+
 impl Reader<'_> {
     pub(super) fn grants(&mut self, plugin: &str, role: Role, entry: &Entry) -> GivenGrants {
         let mut written = Grants::none(plugin);
@@ -37,7 +48,7 @@ impl Reader<'_> {
                 "leave `grants` out: only drivers call anything",
             );
         }
-        let keys = ["derived", "docker", "ssh", "lock", "hook", "secrets"];
+        let keys = ["derived", "docker", "ssh", "lock", "hook", "aws", "secrets"];
         for entry in self.map(&entry.value, "`grants`", &keys) {
             let node = &*entry.value;
             match entry.key.as_str() {
@@ -54,6 +65,7 @@ impl Reader<'_> {
                 "ssh" => self.ssh(node, &mut written),
                 "lock" => written.lock = self.patterns(node, "`lock`", PathPattern::parse),
                 "hook" => written.hook = self.patterns(node, "`hook`", NamePattern::parse),
+                "aws" => self.aws(node, &mut written),
                 _ => self.secrets(node, &mut written),
             }
         }
@@ -112,6 +124,32 @@ impl Reader<'_> {
                 "hosts" => grants.ssh.hosts = self.patterns(node, "`hosts`", HostPattern::parse),
                 "run" => grants.ssh.run = self.commands(node, "`run`"),
                 _ => grants.ssh.write = self.patterns(node, "`write`", PathPattern::parse),
+            }
+        }
+    }
+
+    fn aws(&mut self, node: &Node, grants: &mut Grants) {
+        let aws = &mut grants.aws;
+        for entry in self.map(node, "`aws`", &AWS) {
+            let node = &*entry.value;
+            let key = entry.key.as_str();
+            let what = format!("`{key}`");
+            let (mut names, mut paths) = (Vec::new(), Vec::new());
+            match key {
+                "accounts" | "regions" | "stacks" | "observed-stacks" => {
+                    names = self.patterns(node, &what, NamePattern::parse);
+                }
+                _ => paths = self.patterns(node, &what, PathPattern::parse),
+            }
+            match key {
+                "accounts" => aws.accounts = names,
+                "regions" => aws.regions = names,
+                "stacks" => aws.stacks = names,
+                "observed-stacks" => aws.observed_stacks = names,
+                "roles" => aws.roles = paths,
+                "objects" => aws.objects = paths,
+                "files" => aws.files = paths,
+                _ => aws.log_groups = paths,
             }
         }
     }

@@ -1,0 +1,247 @@
+//! `plimsoll:deploy/ecs` and `logs`: services of granted stacks, and what their tasks said.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use wasmtime::component::{Accessor, Resource};
+
+use super::{Aws, covers_looking, reach};
+use crate::capability::error::from_wire;
+use crate::capability::session::Call;
+use crate::capability::{Answer, Powers, Session, View};
+use crate::wire::WireError;
+use crate::wit::ecs::{
+    Container, Deployment, Host, HostService, HostServiceWithStore, ServiceEvent, ServiceState,
+    Task,
+};
+use crate::wit::logs;
+use crate::wit::types::CapError;
+
+/// The type of resource that is a service here.
+const SERVICE: &str = "AWS::ECS::Service";
+/// Lines that are read of a log at most.
+const LINES: u32 = 200;
+
+/// A service that a granted stack made.
+#[derive(Clone)]
+pub struct Service {
+    stack: String,
+    resource: String,
+    arn: String,
+}
+
+struct Opened {
+    session: Arc<Session>,
+    service: Service,
+}
+
+impl Opened {
+    fn of<T: Send + 'static>(
+        accessor: &Accessor<T, Powers>,
+        service: &Resource<Service>,
+    ) -> wasmtime::Result<Self> {
+        accessor.with(|mut access| {
+            let view = access.get();
+            Ok(Self {
+                session: view.session.clone(),
+                service: view.table.get(service)?.clone(),
+            })
+        })
+    }
+}
+
+fn failed(error: WireError) -> CapError {
+    from_wire(&error)
+}
+
+impl Host for View<'_> {}
+
+impl HostService for View<'_> {
+    fn drop(&mut self, service: Resource<Service>) -> wasmtime::Result<()> {
+        self.table.delete(service)?;
+        Ok(())
+    }
+}
+
+impl<T: Send + 'static> HostServiceWithStore<T> for Powers {
+    async fn of_stack(
+        accessor: &Accessor<T, Self>,
+        stack: String,
+        resource: String,
+    ) -> Answer<Option<Resource<Service>>> {
+        let session = accessor.with(|mut access| Arc::clone(access.get().session));
+        match find(&session, stack, resource).await {
+            Ok(None) => Ok(Ok(None)),
+            Ok(Some(service)) => {
+                let service = accessor.with(|mut access| access.get().table.push(service))?;
+                Ok(Ok(Some(service)))
+            }
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    async fn describe(
+        accessor: &Accessor<T, Self>,
+        service: Resource<Service>,
+    ) -> Answer<ServiceState> {
+        let opened = Opened::of(accessor, &service)?;
+        Ok(async {
+            let aws = reach(&opened.session)?;
+            let _place = opened.session.budget()?;
+            let found = aws.ecs.service(&opened.service.arn).await.map_err(failed)?;
+            let found = found.ok_or_else(|| {
+                CapError::NotFound(format!("service {} is gone", opened.service.arn))
+            })?;
+            let deployments = found.deployments.into_iter().map(|one| Deployment {
+                id: one.id,
+                status: one.status,
+                rollout: one.rollout,
+                reason: one.reason,
+                revision: one.revision,
+                desired: one.desired,
+                running: one.running,
+                pending: one.pending,
+                failed: one.failed,
+                created: one.created,
+                updated: one.updated,
+            });
+            let events = found.events.into_iter().map(|event| ServiceEvent {
+                id: event.id,
+                time: event.time,
+                message: event.message,
+            });
+            Ok(ServiceState {
+                status: found.status,
+                desired: found.desired,
+                running: found.running,
+                deployments: deployments.collect(),
+                events: events.collect(),
+                alarms: found.alarms,
+            })
+        }
+        .await)
+    }
+
+    async fn stopped_tasks(
+        accessor: &Accessor<T, Self>,
+        service: Resource<Service>,
+    ) -> Answer<Vec<Task>> {
+        let opened = Opened::of(accessor, &service)?;
+        Ok(async {
+            let aws = reach(&opened.session)?;
+            let _place = opened.session.budget()?;
+            let found = aws
+                .ecs
+                .stopped_tasks(&opened.service.arn)
+                .await
+                .map_err(failed)?;
+            let run = &opened.session.run;
+            // A reason may repeat what a container said.
+            let redacted = |text: String| run.redacted(text.as_bytes());
+            let tasks = found.into_iter().map(|task| Task {
+                id: task.id,
+                status: task.status,
+                desired_status: task.desired_status,
+                stopped: task.stopped,
+                reason: task.reason.map(redacted),
+                code: task.code,
+                revision: task.revision,
+                containers: task
+                    .containers
+                    .into_iter()
+                    .map(|container| Container {
+                        name: container.name,
+                        exit_code: container.exit_code,
+                        reason: container.reason.map(redacted),
+                    })
+                    .collect(),
+            });
+            Ok(tasks.collect())
+        }
+        .await)
+    }
+
+    async fn force_deployment(
+        accessor: &Accessor<T, Self>,
+        service: Resource<Service>,
+        effect: String,
+    ) -> Answer<()> {
+        let opened = Opened::of(accessor, &service)?;
+        let Service {
+            stack,
+            resource,
+            arn,
+        } = opened.service;
+        let call = Call {
+            effect,
+            operation: "ecs.force-deployment",
+            subject: format!("{stack}/{resource}"),
+            arguments: json!({}),
+        };
+        let scope = opened.session.grants.covers_stack(&stack);
+        let aws: Arc<Aws> = match reach(&opened.session) {
+            Ok(aws) => aws,
+            Err(error) => return Ok(Err(error)),
+        };
+        let work = async move { aws.ecs.force_deployment(&arn).await.map_err(failed) };
+        Ok(opened.session.mutate(call, scope, work).await)
+    }
+}
+
+/// The service that a resource of a stack is: CloudFormation says which, not the component.
+async fn find(
+    session: &Session,
+    stack: String,
+    resource: String,
+) -> Result<Option<Service>, CapError> {
+    let aws = reach(session)?;
+    covers_looking(session, &stack).map_err(|denied| session.deny(denied))?;
+    let _place = session.budget()?;
+    let found = aws
+        .cloudformation
+        .resource(&stack, &resource)
+        .await
+        .map_err(failed)?;
+    match found {
+        None => Ok(None),
+        Some((arn, kind)) if kind == SERVICE => Ok(Some(Service {
+            stack,
+            resource,
+            arn,
+        })),
+        Some((_, kind)) => Err(CapError::Other(format!(
+            "{resource} of stack {stack} is a {kind}, not a service"
+        ))),
+    }
+}
+
+impl logs::Host for View<'_> {}
+
+impl<T: Send + 'static> logs::HostWithStore<T> for Powers {
+    async fn tail(
+        accessor: &Accessor<T, Self>,
+        group: String,
+        stream: String,
+        lines: u32,
+    ) -> Answer<Vec<String>> {
+        let session = accessor.with(|mut access| Arc::clone(access.get().session));
+        Ok(async {
+            let aws = reach(&session)?;
+            session
+                .grants
+                .covers_log_group(&group)
+                .map_err(|denied| session.deny(denied))?;
+            let _place = session.budget()?;
+            let found = aws
+                .logs
+                .tail(&group, &stream, lines.min(LINES))
+                .await
+                .map_err(failed)?;
+            let redacted = found
+                .iter()
+                .map(|line| session.run.redacted(line.as_bytes()));
+            Ok(redacted.collect())
+        }
+        .await)
+    }
+}

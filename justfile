@@ -48,6 +48,10 @@ dist:
 deny:
     cargo deny check licenses bans sources
 
+# An AWS on this machine with a Copilot application in it: `eval "$(just aws-double)"`, then `just aws-double down`.
+aws-double WHAT="up":
+    cargo lab aws {{WHAT}}
+
 # Servers for trying things: `just lab up 2`, `just lab down`.
 lab *ARGS:
     cargo lab {{ARGS}}

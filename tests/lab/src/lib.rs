@@ -3,6 +3,7 @@
 //! Tests use it as a library (`Lab::up(2)`), people as `cargo lab`. It asks for Rust, a C linker, git and root (or sudo) on Debian or Ubuntu,
 //! and installs the rest. Servers are containers on this machine's own Docker Engine; what they share lives in [`state`].
 
+pub mod aws;
 pub mod bench;
 pub mod cargo;
 pub mod certificate;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use lab::report::{print, say};
 use lab::servers::{Down, down};
-use lab::{Lab, LabError, bench, checks, clean, demo, setup, templates};
+use lab::{Lab, LabError, aws, bench, checks, clean, demo, setup, templates};
 
 const HELP: &str = "\
 usage: cargo lab <command>
@@ -15,6 +15,7 @@ usage: cargo lab <command>
   demo          deploy examples/hello to this machine, twice, and count dropped requests
   clean         take away what the demonstration left
   bench [FILE]  time of plimsoll's commands and of deploys to one host and to two
+  aws up|env|down  an AWS on this machine with a Copilot application in it, and how to reach it
   lint-templates  what cfn-lint says of the templates of the conformance data
   test          everything that must hold before a change is merged";
 
@@ -34,6 +35,9 @@ fn main() -> ExitCode {
         ["clean"] => clean::clean(),
         ["bench"] => bench::bench(None),
         ["bench", plimsoll] => bench::bench(Some(plimsoll.as_ref())),
+        ["aws", "up"] => aws::up().map(print),
+        ["aws", "env"] => aws::env().map(print),
+        ["aws", "down"] => aws::down(),
         ["lint-templates"] => templates::lint(),
         ["test"] => checks::check(),
         ["help" | "--help" | "-h"] => {

@@ -1,0 +1,143 @@
+//! From a connection to the part that answers, with everything written down and rules obeyed.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use crate::record::Request;
+use crate::rule::{Effect, Place};
+use crate::wire::http::Answer;
+use crate::wire::{Call, Refusal};
+use crate::world::World;
+use crate::{cloudformation, control, moto, sts};
+
+/// Answers until the runtime ends.
+pub(crate) async fn serve(world: Arc<World>, listener: TcpListener) -> Infallible {
+    let begun = Instant::now();
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of files for a moment.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
+        let world = world.clone();
+        tokio::spawn(async move {
+            let service = service_fn(|request| respond(world.clone(), begun, request));
+            // A client that goes away, or is sent away by a rule, is no failure of ours.
+            let _ = http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
+
+/// Why a connection is closed without an answer.
+#[derive(Debug)]
+struct Dropped;
+
+impl std::fmt::Display for Dropped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("dropped by a rule")
+    }
+}
+impl std::error::Error for Dropped {}
+
+async fn respond(
+    world: Arc<World>,
+    begun: Instant,
+    request: hyper::Request<Incoming>,
+) -> Result<Answer, Dropped> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
+    if let Some(path) = head.uri.path().strip_prefix("/_double/") {
+        let path = path.to_owned();
+        let query = head.uri.query().unwrap_or_default();
+        return Ok(control::answer(&world, &head.method, &path, query, &body).await);
+    }
+    let call = Call::new(head, body, &world.settings.region);
+    let number = record(&world, begun, &call);
+    let answer = obey(&world, &call).await;
+    let mut state = world.state();
+    if let Some(request) = state.requests.get_mut(number) {
+        request.ended = begun.elapsed();
+        request.status = answer.as_ref().map_or(0, |answer| answer.status().as_u16());
+    }
+    answer
+}
+
+fn record(world: &World, begun: Instant, call: &Call) -> usize {
+    let now = begun.elapsed();
+    let request = Request {
+        service: call.service.clone(),
+        action: call.action(),
+        region: call.region.clone(),
+        access_key: call.access_key.clone(),
+        begun: now,
+        ended: now,
+        status: 0,
+        user_agent: call.header("user-agent").to_owned(),
+        body: match call.service.as_str() {
+            "s3" => String::new(),
+            _ => String::from_utf8_lossy(&call.body).into_owned(),
+        },
+    };
+    let mut state = world.state();
+    state.requests.push(request);
+    state.requests.len() - 1
+}
+
+async fn obey(world: &Arc<World>, call: &Call) -> Result<Answer, Dropped> {
+    let action = call.action();
+    let rule = world.rule(|place| match place {
+        Place::Request {
+            service,
+            action: wanted,
+            holding,
+        } => {
+            service.matches(&call.service)
+                && wanted.matches(&action)
+                && (holding.is_empty() || String::from_utf8_lossy(&call.body).contains(holding))
+        }
+        Place::Resource { .. } | Place::Tasks { .. } => false,
+    });
+    let Some(rule) = rule else {
+        return Ok(answer(world, call).await);
+    };
+    tokio::time::sleep(Duration::from_millis(rule.delay_ms)).await;
+    match rule.then {
+        Effect::Drop => Err(Dropped),
+        Effect::Refuse {
+            code,
+            message,
+            status,
+        } => Ok(refuse(call, &Refusal::new(code, message).status(status))),
+        Effect::Pass | Effect::Fail { .. } | Effect::Tasks(_) => Ok(answer(world, call).await),
+    }
+}
+
+fn refuse(call: &Call, refusal: &Refusal) -> Answer {
+    let is_json = !call.header("x-amz-target").is_empty();
+    refusal.answer(&call.service, is_json)
+}
+
+async fn answer(world: &Arc<World>, call: &Call) -> Answer {
+    if let Err(refusal) = sts::check(world, call) {
+        return refuse(call, &refusal);
+    }
+    let own = match call.service.as_str() {
+        "cloudformation" => return cloudformation::answer(world, call).await,
+        "sts" => sts::handle(world, call),
+        _ => None,
+    };
+    match own {
+        Some(answer) => answer,
+        None => moto::forward(world, call).await,
+    }
+}

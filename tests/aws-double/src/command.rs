@@ -32,6 +32,7 @@ pub fn run() -> Result<(), LabError> {
     double.seed(&Application::demo())?;
     // Long enough to see things happen.
     double.set_resource_time(Duration::from_millis(700));
+    double.set_task_time(Duration::from_millis(1500));
     let line = |(name, value): (&str, String)| format!("export {name}={value}\n");
     let text: String = double.environment().into_iter().map(line).collect();
     lab::state::write(&file, 0o600, text)?;

@@ -29,6 +29,10 @@ pub struct Options {
     pub has_moto: bool,
     /// How long a resource takes.
     pub resource_time: Duration,
+    /// How long a task of an ECS service takes to start, to become steady, or to fail.
+    pub task_time: Duration,
+    /// How long CloudFormation waits for an ECS service without a circuit breaker.
+    pub stabilise: Duration,
     /// Events, exports, … a page.
     pub page: usize,
 }
@@ -41,6 +45,8 @@ impl Default for Options {
             port: 0,
             has_moto: true,
             resource_time: Duration::from_millis(5),
+            task_time: Duration::from_millis(30),
+            stabilise: Duration::from_secs(10),
             page: 100,
         }
     }
@@ -74,12 +80,14 @@ impl Double {
             account,
             region: options.region,
             page: options.page,
+            has_registry: false,
+            stabilise: options.stabilise,
             moto,
             access_key: format!("AKIA{}", id::suffix(16)),
             // Tests look for this word where no secret may be.
             secret_key: format!("canary-owner-secret-{}", id::hex(10)),
         };
-        let world = World::new(settings, options.resource_time);
+        let world = World::new(settings, options.resource_time, options.task_time);
         let address = SocketAddr::from(([127, 0, 0, 1], options.port));
         let listener = std::net::TcpListener::bind(address).map_err(failed("listen"))?;
         let address = listener.local_addr().map_err(failed("listen"))?;
@@ -138,6 +146,13 @@ impl Double {
     pub fn set_resource_time(&self, time: Duration) {
         let time = milliseconds(time);
         self.world.resource_ms.store(time, Ordering::Relaxed);
+    }
+
+    /// How long a task takes from now on.
+    pub fn set_task_time(&self, time: Duration) {
+        self.world
+            .task_ms
+            .store(milliseconds(time), Ordering::Relaxed);
     }
 
     /// Lets something go wrong.

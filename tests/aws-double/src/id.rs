@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// `count` random bytes in hexadecimal.
 pub(crate) fn hex(count: usize) -> String {
@@ -34,4 +34,10 @@ pub(crate) fn uuid() -> String {
 /// `2026-11-20T13:14:15.678Z`.
 pub(crate) fn timestamp(time: SystemTime) -> String {
     humantime::format_rfc3339_millis(time).to_string()
+}
+
+/// Seconds since 1970, as the JSON protocols write times.
+pub(crate) fn seconds(time: SystemTime) -> f64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    since.as_millis() as f64 / 1000.0
 }

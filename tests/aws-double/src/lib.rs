@@ -11,13 +11,14 @@
 //! * [`rule`]: what goes wrong on purpose.
 //! * [`record`]: every request there was.
 //! * `server`, `control`: requests in, answers out; `wire` has the protocols.
-//! * `cloudformation`, `sts`: answered here. `moto`: all the rest.
+//! * `cloudformation`, `ecs`, `sts`: answered here. `moto`: all the rest.
 //! * `world`: what there is.
 
 mod cloudformation;
 pub mod command;
 mod control;
 pub mod double;
+mod ecs;
 mod id;
 mod moto;
 pub mod record;

@@ -187,6 +187,17 @@ impl Rule {
         rule
     }
 
+    /// Only tasks of this revision, by a pattern of `family:revision`.
+    pub fn of(mut self, revision: &str) -> Self {
+        if let Place::Tasks {
+            task_definition, ..
+        } = &mut self.at
+        {
+            *task_definition = revision.into();
+        }
+        self
+    }
+
     /// The resource fails with this reason.
     pub fn fails(mut self, reason: &str) -> Self {
         self.then = Effect::Fail {

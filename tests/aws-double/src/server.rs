@@ -16,7 +16,7 @@ use crate::rule::{Effect, Place};
 use crate::wire::http::Answer;
 use crate::wire::{Call, Refusal};
 use crate::world::World;
-use crate::{cloudformation, control, moto, sts};
+use crate::{cloudformation, control, ecs, moto, sts};
 
 /// Answers until the runtime ends.
 pub(crate) async fn serve(world: Arc<World>, listener: TcpListener) -> Infallible {
@@ -133,6 +133,7 @@ async fn answer(world: &Arc<World>, call: &Call) -> Answer {
     }
     let own = match call.service.as_str() {
         "cloudformation" => return cloudformation::answer(world, call).await,
+        "ecs" => Some(ecs::answer(world, call)),
         "sts" => sts::handle(world, call),
         _ => None,
     };

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use crate::cloudformation::resource::Operation;
 use crate::cloudformation::stack::Stack;
 use crate::cloudformation::{ChangeSet, StackInstance};
+use crate::ecs;
 use crate::record::Request;
 use crate::rule::{Effect, Place, Rule};
 use crate::sts::Session;
@@ -24,6 +25,10 @@ pub(crate) struct Settings {
     pub(crate) page: usize,
     /// Where everything else is answered.
     pub(crate) moto: Option<SocketAddr>,
+    /// Whether images are pushed here, so that those that were not are missing.
+    pub(crate) has_registry: bool,
+    /// How long CloudFormation waits for a service.
+    pub(crate) stabilise: Duration,
     /// The keys of the account's owner.
     pub(crate) access_key: String,
     pub(crate) secret_key: String,
@@ -34,6 +39,8 @@ pub(crate) struct World {
     pub(crate) settings: Settings,
     /// How long a resource takes, in milliseconds.
     pub(crate) resource_ms: AtomicU64,
+    /// How long a task of a service takes, in milliseconds.
+    pub(crate) task_ms: AtomicU64,
     /// `127.0.0.1:PORT`, once it listens.
     pub(crate) address: OnceLock<SocketAddr>,
     state: Mutex<State>,
@@ -46,6 +53,7 @@ pub(crate) struct World {
 pub(crate) struct State {
     pub(crate) stacks: Vec<Stack>,
     pub(crate) change_sets: Vec<ChangeSet>,
+    pub(crate) ecs: ecs::State,
     pub(crate) instances: Vec<StackInstance>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) requests: Vec<Request>,
@@ -60,10 +68,15 @@ pub(crate) struct Export {
 }
 
 impl World {
-    pub(crate) fn new(settings: Settings, resource_time: Duration) -> Arc<Self> {
+    pub(crate) fn new(
+        settings: Settings,
+        resource_time: Duration,
+        task_time: Duration,
+    ) -> Arc<Self> {
         Arc::new(Self {
             settings,
             resource_ms: AtomicU64::new(milliseconds(resource_time)),
+            task_ms: AtomicU64::new(milliseconds(task_time)),
             address: OnceLock::new(),
             state: Mutex::default(),
             changed: Notify::new(),

@@ -8,25 +8,17 @@ use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_credential_types::Credentials;
 use aws_double::seed::Application;
-use aws_double::{Double, Options, Rule};
+use aws_double::{Double, Options, Rule, Trouble};
 use aws_sdk_cloudformation as cloudformation;
 use cloudformation::error::ProvideErrorMetadata;
 use cloudformation::types::{Capability, ChangeSetType, Parameter, StackEvent, Tag};
 
-const BUCKETLESS: Options = Options {
-    account: None,
-    region: String::new(),
-    port: 0,
-    has_moto: false,
-    resource_time: Duration::from_millis(5),
-    page: 7,
-};
-
 /// One without moto: answers within milliseconds.
 fn small() -> Double {
     Double::start(Options {
-        region: "eu-west-1".to_owned(),
-        ..BUCKETLESS
+        has_moto: false,
+        page: 7,
+        ..Options::default()
     })
     .unwrap()
 }
@@ -672,4 +664,165 @@ async fn a_nested_stack_comes_from_its_address_in_s3() {
     assert!(failed.resource_status_reason().unwrap().contains(
         "was not successfully created: The following resource(s) failed to create: [G]."
     ));
+}
+
+const SERVICE: &str = "
+Parameters:
+  Image: { Type: String }
+Resources:
+  Cluster: { Type: AWS::ECS::Cluster, Properties: { ClusterName: c } }
+  Definition:
+    Type: AWS::ECS::TaskDefinition
+    Properties:
+      Family: demo-test-api
+      ContainerDefinitions: [{ Name: api, Image: !Ref Image }]
+  Service:
+    Type: AWS::ECS::Service
+    Properties:
+      Cluster: !Ref Cluster
+      TaskDefinition: !Ref Definition
+      DesiredCount: 2
+      DeploymentConfiguration: { DeploymentCircuitBreaker: { Enable: true, Rollback: true } }
+";
+
+/// The service of a stack, by its physical id.
+async fn service(stack: &Stack, ecs: &aws_sdk_ecs::Client) -> aws_sdk_ecs::types::Service {
+    let resource = stack
+        .client
+        .describe_stack_resource()
+        .stack_name("s")
+        .logical_resource_id("Service")
+        .send()
+        .await
+        .unwrap();
+    let arn = resource
+        .stack_resource_detail
+        .unwrap()
+        .physical_resource_id
+        .unwrap();
+    let described = ecs
+        .describe_services()
+        .cluster("c")
+        .services(arn)
+        .send()
+        .await
+        .unwrap();
+    described.services.unwrap().remove(0)
+}
+
+#[tokio::test]
+async fn a_service_rolls_out_and_is_deployed_again_when_asked() {
+    let double = small();
+    let stack = Stack::new(&double, "s").await;
+    let ecs = aws_sdk_ecs::Client::new(&config(&double).await);
+    assert_eq!(
+        stack
+            .apply(&double, ChangeSetType::Create, SERVICE, &[("Image", "i:1")])
+            .await,
+        "CREATE_COMPLETE"
+    );
+    let first = service(&stack, &ecs).await;
+    assert_eq!((first.running_count, first.desired_count), (2, 2));
+    assert!(
+        first.events()[0]
+            .message()
+            .unwrap()
+            .ends_with("has reached a steady state.")
+    );
+    let name = first.service_name().unwrap();
+    ecs.update_service()
+        .cluster("c")
+        .service(name)
+        .force_new_deployment(true)
+        .send()
+        .await
+        .unwrap();
+    let busy = service(&stack, &ecs).await;
+    assert_eq!(busy.deployments().len(), 2);
+    assert_eq!(
+        busy.deployments()[0].rollout_state().unwrap().as_str(),
+        "IN_PROGRESS"
+    );
+    while service(&stack, &ecs).await.deployments().len() > 1 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn tasks_that_fail_trigger_the_circuit_breaker_and_both_roll_back() {
+    for (trouble, code, reason) in [
+        (
+            Trouble::CannotPull,
+            "TaskFailedToStart",
+            "CannotPullContainerError: ",
+        ),
+        (
+            Trouble::Exits(1),
+            "EssentialContainerExited",
+            "Essential container in task exited",
+        ),
+        (
+            Trouble::Unhealthy,
+            "ServiceSchedulerInitiated",
+            "failed container health checks",
+        ),
+        (
+            Trouble::SecretMissing("/a".into()),
+            "TaskFailedToStart",
+            "invalid ssm parameters: /a",
+        ),
+        (
+            Trouble::SecretDenied("/a".into()),
+            "TaskFailedToStart",
+            "AccessDeniedException",
+        ),
+    ] {
+        let double = small();
+        let stack = Stack::new(&double, "s").await;
+        let ecs = aws_sdk_ecs::Client::new(&config(&double).await);
+        stack
+            .apply(&double, ChangeSetType::Create, SERVICE, &[("Image", "i:1")])
+            .await;
+        double.rule(Rule::tasks("*", trouble).of("demo-test-api:2"));
+        let status = stack
+            .apply(&double, ChangeSetType::Update, SERVICE, &[("Image", "i:2")])
+            .await;
+        assert_eq!(status, "UPDATE_ROLLBACK_COMPLETE", "{reason}");
+        let events = stack.events().await;
+        let failed = events
+            .iter()
+            .find(|event| event.resource_status().unwrap().as_str() == "UPDATE_FAILED")
+            .unwrap();
+        assert!(
+            failed
+                .resource_status_reason()
+                .unwrap()
+                .contains("ECS Deployment Circuit Breaker was triggered")
+        );
+        let name = service(&stack, &ecs).await;
+        assert!(name.task_definition().unwrap().ends_with("demo-test-api:1"));
+        let stopped = ecs
+            .list_tasks()
+            .cluster("c")
+            .service_name(name.service_name().unwrap())
+            .desired_status(aws_sdk_ecs::types::DesiredStatus::Stopped)
+            .send()
+            .await
+            .unwrap();
+        let tasks = ecs
+            .describe_tasks()
+            .cluster("c")
+            .set_tasks(stopped.task_arns)
+            .send()
+            .await
+            .unwrap();
+        let found = tasks.tasks().iter().find(|task| {
+            task.stop_code().unwrap().as_str() == code
+                && task.task_definition_arn().unwrap().ends_with(":2")
+        });
+        assert!(
+            found.unwrap().stopped_reason().unwrap().contains(reason),
+            "{found:?}"
+        );
+    }
 }

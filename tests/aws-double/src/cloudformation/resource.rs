@@ -1,6 +1,7 @@
 //! Resources: which change their properties ask for, and how each is made, changed and deleted.
 
 mod custom;
+mod ecs;
 mod mirror;
 mod names;
 mod nested;
@@ -123,6 +124,11 @@ pub(crate) async fn make(operation: &Operation, change: Change) -> Result<Made, 
     {
         return custom::make(operation, change).await;
     }
+    match operation.kind.as_str() {
+        "AWS::ECS::TaskDefinition" => return Ok(ecs::define(operation, change)),
+        "AWS::ECS::Service" => return ecs::serve(operation, change).await,
+        _ => {}
+    }
     let made = match (&operation.old, change) {
         (Some(old), Change::Update | Change::Restore) => {
             let identity = names::identity(operation, &old.physical);
@@ -166,6 +172,10 @@ pub(crate) async fn delete(operation: &Operation) -> Result<(), String> {
         || operation.kind == "AWS::CloudFormation::CustomResource"
     {
         return custom::delete(operation).await;
+    }
+    if operation.kind.starts_with("AWS::ECS::") {
+        ecs::delete(operation);
+        return Ok(());
     }
     mirror::delete(operation).await
 }

@@ -83,6 +83,11 @@ impl Call {
             _ => format!("{} {}", self.head.method, self.head.uri.path()),
         }
     }
+
+    /// The body of the JSON protocols; nothing else is as good as an empty object.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| Value::Object(Default::default()))
+    }
 }
 
 /// An answer with a body.

@@ -1,25 +1,19 @@
 //! Answers conformance configurations for `compare.py --config`, as far as rendering decides: `config CASES.json`.
 //! ERB, git and the reading of secrets files are the host's and not done here.
 //!
-//! What is valid but not supported yet counts as accepted, and is listed on standard error; with `--strict` it counts
-//! as rejected, which is what a user gets.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "its output is what it is for"
-)]
+#![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
-use ssh_renderer::diagnostic::{Diagnostic, NOT_YET_SUPPORTED, Severity};
+use ssh_renderer::command::Request;
+use ssh_renderer::diagnostic::{Diagnostic, Severity};
 use ssh_renderer::options::{Facts, Options};
 use ssh_renderer::render::{Body, File, Output};
 use ssh_renderer::{Input, render};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let strict = arguments.iter().any(|argument| argument == "--strict");
     let path = arguments
         .iter()
         .find(|argument| !argument.starts_with('-'))
@@ -36,43 +30,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .collect();
         answers.insert(
             id.to_owned(),
-            answer(id, strict, render(&input(case, &argv)), argv[0] == "deploy"),
+            answer(render(&input(case, &argv)), argv[0] == "deploy"),
         );
     }
     println!("{}", Json::Object(answers));
     Ok(())
 }
 
-fn answer(
-    id: &str,
-    strict: bool,
-    rendered: Result<Output, Vec<Diagnostic>>,
-    deploys: bool,
-) -> Json {
+fn answer(rendered: Result<Output, Vec<Diagnostic>>, deploys: bool) -> Json {
     match rendered {
-        Ok(output) => {
-            let boots = boots(&output);
-            if deploys {
-                json!({ "verdict": "accept", "boots": boots })
-            } else {
-                json!({ "verdict": "accept" })
-            }
-        }
+        Ok(output) if deploys => json!({ "verdict": "accept", "boots": boots(&output) }),
+        Ok(_) => json!({ "verdict": "accept" }),
         Err(diagnostics) => {
             let errors = diagnostics.iter().filter(|d| d.severity == Severity::Error);
-            let (not_yet, wrong): (Vec<_>, Vec<_>) =
-                errors.partition(|d| d.code == NOT_YET_SUPPORTED);
-            let message = |list: Vec<&Diagnostic>| {
-                list.iter()
-                    .map(|d| d.message.as_str())
-                    .collect::<Vec<_>>()
-                    .join("\n")
-            };
-            if wrong.is_empty() && !strict {
-                eprintln!("{id}: {}", message(not_yet));
-                return json!({ "verdict": "accept" });
-            }
-            json!({ "verdict": "reject", "message": message(wrong) })
+            let messages: Vec<&str> = errors.map(|d| d.message.as_str()).collect();
+            json!({ "verdict": "reject", "message": messages.join("\n") })
         }
     }
 }
@@ -121,6 +93,16 @@ fn input(case: &Json, argv: &[&str]) -> Input {
     Input {
         environment: destination.clone(),
         version: version.unwrap_or_default(),
+        request: Request {
+            command: argv
+                .iter()
+                .take_while(|word| !word.starts_with('-') && **word != "all")
+                .copied()
+                .collect::<Vec<_>>()
+                .join(" "),
+            name: argv.contains(&"all").then(|| "all".to_owned()),
+            version: None,
+        },
         manifest,
         options: Options {
             hosts: list(["-h", "--hosts"]),
@@ -136,6 +118,18 @@ fn input(case: &Json, argv: &[&str]) -> Input {
         },
         facts: Facts {
             hook: BTreeMap::from_iter(hooks),
+            file: case["files"]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(path, _)| {
+                    (
+                        path.clone(),
+                        BTreeMap::from([(path.clone(), "0".to_owned())]),
+                    )
+                })
+                .collect(),
+            docker_arch: BTreeMap::from([(String::new(), "amd64".to_owned())]),
         },
     }
 }
@@ -146,7 +140,7 @@ fn boots(output: &Output) -> Vec<String> {
         .iter()
         .find_map(|document| match &document.body {
             Body::Release(release) => Some(release),
-            Body::Role(_) | Body::Proxy(_) => None,
+            _ => None,
         });
     let roles = output
         .documents

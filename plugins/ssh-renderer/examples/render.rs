@@ -4,6 +4,7 @@
 
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
+use ssh_renderer::command::Request as AskedFor;
 use ssh_renderer::diagnostic::Diagnostic;
 use ssh_renderer::options::{Facts, Options};
 use ssh_renderer::render::File;
@@ -18,6 +19,7 @@ struct Request {
     manifest: Vec<Written>,
     options: Options,
     facts: Facts,
+    request: AskedFor,
 }
 
 #[derive(Deserialize)]
@@ -41,12 +43,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .collect(),
         options: request.options,
         facts: request.facts,
+        request: request.request,
     };
     let answer = match render(&input) {
         Ok(output) => {
             let documents = output.documents.iter().map(|document| {
-                let body: Json = serde_json::from_str(&document.body.to_json())?;
-                Ok((document.address.clone(), body))
+                let body: Json = serde_json::from_str(&document.body.to_text())
+                    .unwrap_or_else(|_| Json::String(document.body.to_text()));
+                (document.address.clone(), body)
             });
             let pairs = |env: &[(String, ::release::Value)]| -> Json {
                 Json::Object(
@@ -56,7 +60,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 )
             };
             json!({
-                "documents": documents.collect::<serde_json::Result<serde_json::Map<_, _>>>()?,
+                "documents": documents.collect::<serde_json::Map<_, _>>(),
                 "images": output.images.iter().map(|image| json!({
                     "name": image.name,
                     "reference": image.reference,
@@ -64,6 +68,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                         "context": build.context, "dockerfile": build.dockerfile, "target": build.target,
                         "args": pairs(&build.args), "labels": build.labels, "platforms": build.platforms,
                         "tags": build.tags,
+                        "builder": build.builder.as_ref().map(|builder| json!({
+                            "name": builder.name, "driver": builder.driver, "local": builder.local_platforms,
+                            "remote": builder.remote_platforms, "url": builder.remote, "cache_from": builder.cache_from,
+                            "cache_to": builder.cache_to, "secrets": builder.secrets,
+                            "ssh": builder.ssh.as_ref().map(::release::Value::to_json), "provenance": builder.provenance,
+                            "sbom": builder.sbom, "pack": builder.pack.as_ref().map(|pack| json!({
+                                "builder": pack.builder, "buildpacks": pack.buildpacks,
+                            })),
+                        })),
                     })),
                     "registry": image.registry,
                 })).collect::<Vec<_>>(),

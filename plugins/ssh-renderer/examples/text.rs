@@ -5,13 +5,15 @@
 use std::cmp::Ordering;
 use std::path::Path;
 
+use release::{Part, Value};
 use serde_json::{Map, Value as Json, json};
 use ssh_renderer::config::Config;
-use ssh_renderer::config::options;
 use ssh_renderer::diagnostic::Findings;
 use ssh_renderer::options::Options;
+use ssh_renderer::render::build::remote_name;
 use ssh_renderer::selection::select;
-use ssh_renderer::shell::{Piece, quoted};
+use ssh_renderer::shell::argument::{argument, argumentize, optionize};
+use ssh_renderer::shell::quoted;
 use ssh_renderer::yaml::{self, Entry, Kind, Node};
 use ssh_renderer::{glob, version};
 
@@ -30,6 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "quoting" => quoting,
         "args" => arguments,
         "version_cmp" => version_order,
+        "buildername" => builder_name,
         other => return Err(format!("no adapter for {other}").into()),
     };
     let answers: Map<String, Json> = vectors
@@ -142,18 +145,20 @@ fn selection(vector: &Json) -> Json {
 }
 
 fn quoting(vector: &Json) -> Json {
-    let pieces = quoted(text(vector, "value"));
-    let normal: Vec<Json> = pieces
-        .iter()
-        .map(|piece| match piece {
-            Piece::Text(text) => json!(text),
-            Piece::Remote(variable) => json!({ "remote": variable }),
-        })
-        .collect();
-    match normal.as_slice() {
-        [] => json!({ "normal_form": "" }),
-        [only] => json!({ "normal_form": only }),
-        many => json!({ "normal_form": { "concat": many } }),
+    let value = text(vector, "value");
+    json!({ "normal_form": normal_form(&quoted(value)), "argument": argument(value) })
+}
+
+fn normal_form(value: &Value) -> Json {
+    let part = |part: &Part| match part {
+        Part::Remote(expansion) => json!({ "remote": expansion.text }),
+        Part::Text(text) => json!(text),
+        other => panic!("{other:?} in a quoted value"),
+    };
+    match value.parts() {
+        [] => json!(""),
+        [only] => part(only),
+        many => json!({ "concat": many.iter().map(part).collect::<Vec<_>>() }),
     }
 }
 
@@ -171,19 +176,16 @@ fn version_order(vector: &Json) -> Json {
     }
 }
 
-/// Only options have a counterpart here: what arrives, written as Kamal would have to quote it.
 fn arguments(vector: &Json) -> Json {
     let tree = yaml::read(&vector["map"].to_string(), 0, &mut Findings::default());
-    if text(vector, "fn") != "optionize" {
-        return Json::Null;
-    }
-    let flat = options::flatten(tree.as_ref(), "options", &mut Findings::default());
-    let words = flat.into_iter().flat_map(|option| {
-        match (option.value.as_str(), vector["with"].as_str()) {
-            ("true", _) => vec![format!("--{}", option.name)],
-            (value, Some(with)) => vec![format!("--{}{with}\"{value}\"", option.name)],
-            (value, None) => vec![format!("--{}", option.name), format!("\"{value}\"")],
-        }
-    });
-    json!({ "expected": words.collect::<Vec<_>>() })
+    let tree = tree.expect("JSON is YAML");
+    let words = match text(vector, "fn") {
+        "optionize" => optionize(&tree, vector["with"].as_str()),
+        _ => argumentize(text(vector, "flag"), &tree),
+    };
+    json!({ "expected": words })
+}
+
+fn builder_name(vector: &Json) -> Json {
+    json!({ "expected": remote_name(text(vector, "remote")) })
 }

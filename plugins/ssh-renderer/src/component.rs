@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "wit-bindgen's generated exports")]
 
 use crate::diagnostic::{Diagnostic, Mark, Severity};
+use crate::render::build::Builder;
 use crate::render::{self, Document, HookPoint, Image};
 use release::{Encoding, Part, Value};
 
@@ -22,9 +23,9 @@ impl wit::Guest for Component {
         let needs = render::needs(&input).map_err(|found| diagnostics(&input, found))?;
         Ok(needs
             .into_iter()
-            .map(|name| wit::Need {
-                kind: "hook".to_owned(),
-                name: name.to_owned(),
+            .map(|need| wit::Need {
+                kind: need.kind.to_owned(),
+                name: need.name,
             })
             .collect())
     }
@@ -56,7 +57,7 @@ fn read(input: wit::Input) -> Result<render::Input, Vec<types::Diagnostic>> {
         vec![types::Diagnostic {
             severity: types::Severity::Error,
             code: "invalid-input".to_owned(),
-            message: format!("{what} from the host do not fit: {error}"),
+            message: format!("{what} from the host can't be read: {error}"),
             at: None,
             help: None,
         }]
@@ -64,6 +65,8 @@ fn read(input: wit::Input) -> Result<render::Input, Vec<types::Diagnostic>> {
     Ok(render::Input {
         environment: input.context.environment,
         version: input.context.version,
+        request: serde_json::from_str(&input.context.request)
+            .map_err(|error| wrong("the request", error))?,
         manifest: input
             .manifest
             .into_iter()
@@ -112,7 +115,7 @@ fn document(document: &Document) -> types::Document {
     types::Document {
         address: document.address.clone(),
         media_type: document.body.media_type().to_owned(),
-        body: document.body.to_json(),
+        body: document.body.to_text(),
     }
 }
 
@@ -161,14 +164,34 @@ fn image(image: Image) -> wit::Image {
             labels: build.labels,
             platforms: build.platforms,
             tags: build.tags,
-            builder: None,
+            builder: build.builder.map(builder),
         }),
         registry: image.registry.map(|registry| wit::Credentials {
             server: registry.server,
             username: value(&registry.username),
             password: value(&registry.password),
         }),
-        local_registry: None,
+        local_registry: image.local_registry,
+    }
+}
+
+fn builder(builder: Builder) -> wit::Builder {
+    wit::Builder {
+        name: builder.name,
+        driver: builder.driver,
+        local_platforms: builder.local_platforms,
+        remote_platforms: builder.remote_platforms,
+        remote: builder.remote,
+        cache_from: builder.cache_from,
+        cache_to: builder.cache_to,
+        secrets: builder.secrets,
+        ssh: builder.ssh.as_ref().map(value),
+        provenance: builder.provenance,
+        sbom: builder.sbom,
+        pack: builder.pack.map(|pack| wit::Pack {
+            builder: pack.builder,
+            buildpacks: pack.buildpacks,
+        }),
     }
 }
 

@@ -109,12 +109,6 @@ impl Findings {
         self.add(Severity::Note, code, message.into(), at)
     }
 
-    /// Something Kamal can do and this renderer can't yet.
-    pub fn not_yet(&mut self, message: impl Into<String>, at: Option<Mark>) -> &mut Diagnostic {
-        let message = format!("{} is not supported yet by plimsoll", message.into());
-        self.add(Severity::Error, NOT_YET_SUPPORTED, message, at)
-    }
-
     /// Adds what another look found, except at places where an error is known already: it would only follow from it.
     pub fn absorb(&mut self, later: Self) {
         let known: Vec<Mark> = self
@@ -147,6 +141,3 @@ impl Findings {
         sorted
     }
 }
-
-/// Code of what Kamal can do and this renderer can't yet.
-pub const NOT_YET_SUPPORTED: &str = "not-yet-supported";

@@ -2,6 +2,7 @@
 //!
 //! * [`yaml`]: text to a tree with places, as Kamal's YAML reader sees it.
 //! * [`schema`]: which keys there are and what their values may be.
+//! * [`command`]: what the user asked for.
 //! * [`config`]: the configuration, its rules, its defaults.
 //! * [`selection`]: hosts and roles of this deploy; [`glob`] matches their patterns.
 //! * [`shell`]: what Kamal's values become on their way through the remote shell.
@@ -9,6 +10,7 @@
 //! * [`render`](mod@render): the documents, images and hooks.
 //! * [`diagnostic`]: what is wrong, where, and the cure.
 
+pub mod command;
 pub mod config;
 pub mod diagnostic;
 pub mod glob;

@@ -1,22 +1,30 @@
 //! From a manifest to everything a deploy needs to know.
 
+pub mod accessory;
+pub mod build;
+pub mod container;
+pub mod error_pages;
 pub mod hook;
 pub mod image;
 pub mod proxy;
 pub mod release;
 pub mod role;
+pub mod route;
+pub mod settings;
 pub mod source;
 pub mod unquoted;
 
-use ::release::{Proxy, Release, Role, Value};
+use ::release::{Accessory, Credentials, Proxy, Release, Role, Value};
 
-use crate::config::Config;
-use crate::config::builder::Build;
+use crate::command::{Request, Scope};
+use crate::config::{self, Config};
 use crate::diagnostic::{Diagnostic, Findings};
-use crate::options::{Facts, Options};
+use crate::options::{Facts, Need, Options};
 use crate::secret::Secrets;
 use crate::selection::{Selection, select};
 use crate::yaml::{self, Kind, Node};
+use build::Build;
+use container::Place;
 use source::Sources;
 
 /// A file of the manifest.
@@ -33,20 +41,22 @@ pub struct File {
 pub struct Input {
     /// Kamal's destination; empty when there is none.
     pub environment: String,
-    /// Version to deploy.
+    /// Version, as the host worked it out.
     pub version: String,
+    /// What the user asked for.
+    pub request: Request,
     /// The base file and the destination's.
     pub manifest: Vec<File>,
     /// Command line.
     pub options: Options,
-    /// Hooks that exist.
+    /// What the host found out.
     pub facts: Facts,
 }
 
 /// Everything at once.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// Release, roles, proxies.
+    /// Release, roles, proxies, accessories; for `config`, [`settings`] too.
     pub documents: Vec<Document>,
     /// The application's image.
     pub images: Vec<Image>,
@@ -76,6 +86,10 @@ pub enum Body {
     Role(Box<Role>),
     /// The proxy of a host.
     Proxy(Box<Proxy>),
+    /// A container beside the application.
+    Accessory(Box<Accessory>),
+    /// What `kamal config` prints.
+    Settings(String),
 }
 
 impl Body {
@@ -85,15 +99,19 @@ impl Body {
             Self::Release(_) => Release::MEDIA_TYPE,
             Self::Role(_) => Role::MEDIA_TYPE,
             Self::Proxy(_) => Proxy::MEDIA_TYPE,
+            Self::Accessory(_) => Accessory::MEDIA_TYPE,
+            Self::Settings(_) => settings::MEDIA_TYPE,
         }
     }
 
-    /// Its JSON.
-    pub fn to_json(&self) -> String {
+    /// Its JSON; YAML for settings.
+    pub fn to_text(&self) -> String {
         let json = match self {
             Self::Release(body) => serde_json::to_string(body),
             Self::Role(body) => serde_json::to_string(body),
             Self::Proxy(body) => serde_json::to_string(body),
+            Self::Accessory(body) => serde_json::to_string(body),
+            Self::Settings(yaml) => return yaml.clone(),
         };
         json.expect("documents have only string keys")
     }
@@ -108,8 +126,10 @@ pub struct Image {
     pub reference: String,
     /// `None` when it exists.
     pub build: Option<Build>,
-    /// `None` when it stays in the local Engine.
-    pub registry: Option<::release::Credentials>,
+    /// `None` when it stays in the local Engine, or is in the registry on this machine.
+    pub registry: Option<Credentials>,
+    /// Port of the registry on this machine.
+    pub local_registry: Option<u16>,
 }
 
 /// A hook outside the driver.
@@ -123,13 +143,30 @@ pub struct HookPoint {
     pub env: Vec<(String, Value)>,
 }
 
-/// Hooks whose existence rendering depends on.
-pub fn needs(input: &Input) -> Result<Vec<&'static str>, Vec<Diagnostic>> {
+/// What rendering depends on besides the manifest.
+pub fn needs(input: &Input) -> Result<Vec<Need>, Vec<Diagnostic>> {
     let mut findings = Findings::default();
-    match read(input, &mut findings) {
-        Some(_) => Ok(hook::names(&input.options)),
-        None => Err(findings.into_sorted()),
+    let Some(root) = read(input, &mut findings) else {
+        return Err(findings.into_sorted());
+    };
+    let named = |kind, name: String| Need { kind, name };
+    let hooks = hook::names(input).into_iter();
+    let mut needs: Vec<Need> = hooks.map(|name| named("hook", name.to_owned())).collect();
+    let scope = input.request.scope();
+    // What is wrong with the configuration is told when it is rendered.
+    let config = Config::read(root, destination(input), &mut Findings::default());
+    if scope.boots {
+        needs.extend(error_pages::folder(&config).map(|path| named("file", path)));
     }
+    if scope.accessories {
+        let accessories = config.accessories.iter();
+        let files = accessories.flat_map(|accessory| accessory::files(&accessory.spec));
+        needs.extend(files.map(|path| named("file", path)));
+    }
+    if scope.image && build::depends_on_architecture(&config) {
+        needs.push(named("docker-arch", String::new()));
+    }
+    Ok(needs)
 }
 
 /// Renders, or says everything that stands in the way.
@@ -145,12 +182,19 @@ pub fn render(input: &Input) -> Result<Output, Vec<Diagnostic>> {
     }
 }
 
+fn destination(input: &Input) -> Option<&str> {
+    Some(input.environment.as_str()).filter(|name| !name.is_empty())
+}
+
 fn render_into(input: &Input, findings: &mut Findings) -> Option<Output> {
     let root = read(input, findings)?;
-    let destination = Some(input.environment.as_str()).filter(|name| !name.is_empty());
-    let config = Config::read(root, destination, findings);
+    let config = Config::read(root, destination(input), findings);
     hook::check(&input.facts, findings);
-    if input.version.trim().is_empty() {
+    let scope = input.request.scope();
+    let version = input
+        .request
+        .version(&input.version, &image::latest_tag(&config));
+    if scope.version && version.trim().is_empty() {
         findings
             .error("missing-version", "there is no version to deploy", None)
             .help("name it with --version");
@@ -167,66 +211,178 @@ fn render_into(input: &Input, findings: &mut Findings) -> Option<Output> {
             )
             .help("add `servers` with a list of hosts");
     }
-    let output = selection.map(|selection| documents(&config, &selection, input, &mut later));
+    let output = selection.map(|selection| {
+        let rendering = Rendering {
+            config: &config,
+            selection: &selection,
+            input,
+            scope,
+            version: &version,
+            secrets: Secrets::new(&config, input.options.secrets.as_deref()),
+        };
+        rendering.output(&mut later)
+    });
     findings.absorb(later);
     output
 }
 
-fn documents(
-    config: &Config,
-    selection: &Selection<'_>,
-    input: &Input,
-    findings: &mut Findings,
-) -> Output {
-    let mut sources = Sources::default();
-    let secrets = Secrets::new(config, input.options.secrets.as_deref());
-    let credentials = image::credentials(config, &secrets, findings);
-    let release = release::document(
-        config,
-        selection,
-        input,
-        credentials.clone(),
-        &mut sources,
-        findings,
-    );
-    let mut documents = vec![Document {
-        address: Release::ADDRESS.to_owned(),
-        body: Body::Release(Box::new(release)),
-    }];
-    for host in &selection.hosts {
-        for role in selection.roles.iter().filter(|role| role.is_on(host)) {
-            let address = Role::address(host, &role.name);
-            let reference = image::reference(config, &input.version);
-            let body = role::document(
+/// Everything that is known when documents are made.
+pub struct Rendering<'r> {
+    /// The configuration.
+    pub config: &'r Config,
+    /// What it is about.
+    pub selection: &'r Selection<'r>,
+    /// What was handed in.
+    pub input: &'r Input,
+    /// What the command has to do with.
+    pub scope: Scope,
+    /// The version it is about.
+    pub version: &'r str,
+    /// Secrets by name.
+    pub secrets: Secrets<'r>,
+}
+
+impl Rendering<'_> {
+    fn output(&self, findings: &mut Findings) -> Output {
+        let Self { config, input, .. } = *self;
+        let mut sources = Sources::default();
+        let used = self.scope.registry;
+        let credentials = image::credentials(config, &self.secrets, used, findings);
+        let accessories = self.accessories(findings);
+        let release = release::document(
+            self,
+            &accessories,
+            credentials.clone(),
+            &mut sources,
+            findings,
+        );
+        let mut documents = vec![Document {
+            address: Release::ADDRESS.to_owned(),
+            body: Body::Release(Box::new(release)),
+        }];
+        if input.request.command == "config" {
+            documents.push(Document {
+                address: settings::ADDRESS.to_owned(),
+                body: Body::Settings(settings::yaml(self)),
+            });
+        }
+        for host in &self.selection.hosts {
+            self.roles(host, &mut documents, &mut sources, findings);
+            if self.scope.proxies && self.selection.proxy_hosts.contains(host) {
+                let address = Proxy::address(host);
+                let mut place = Place {
+                    address: &address,
+                    sources: &mut sources,
+                    findings,
+                };
+                let body = proxy::document(config, host, credentials.as_ref(), &mut place);
+                documents.push(Document {
+                    address,
+                    body: Body::Proxy(Box::new(body)),
+                });
+            }
+            for accessory in accessories.iter().filter(|accessory| accessory.is_on(host)) {
+                let address = Accessory::address(host, &accessory.name);
+                let mut place = Place {
+                    address: &address,
+                    sources: &mut sources,
+                    findings,
+                };
+                let given = accessory::Given {
+                    secrets: &self.secrets,
+                    facts: &input.facts,
+                    credentials: credentials.as_ref(),
+                    starts: self.scope.boots_accessories,
+                };
+                let body = accessory::document(config, accessory, host, &given, &mut place);
+                documents.push(Document {
+                    address,
+                    body: Body::Accessory(Box::new(body)),
+                });
+            }
+        }
+        let image = self.scope.image.then(|| {
+            image::image(
                 config,
+                input,
+                self.version,
+                credentials,
+                &self.secrets,
+                findings,
+            )
+        });
+        Output {
+            documents,
+            images: image.into_iter().collect(),
+            hooks: hook::points(config, self.selection, input, self.version),
+            sources: sources.into_all(),
+            diagnostics: Vec::new(),
+        }
+    }
+
+    fn roles(
+        &self,
+        host: &str,
+        documents: &mut Vec<Document>,
+        sources: &mut Sources,
+        findings: &mut Findings,
+    ) {
+        let roles = self.selection.roles.iter().filter(|role| role.is_on(host));
+        for role in roles.filter(|_| self.scope.roles) {
+            let address = Role::address(host, &role.name);
+            let mut place = Place {
+                address: &address,
+                sources,
+                findings,
+            };
+            let body = role::document(
+                self.config,
                 role,
                 host,
-                reference,
-                &secrets,
-                &mut sources,
-                findings,
+                image::reference(self.config, self.version),
+                &self.secrets,
+                self.scope.boots,
+                &mut place,
             );
             documents.push(Document {
                 address,
                 body: Body::Role(Box::new(body)),
             });
         }
-        if selection.proxy_hosts.contains(host) {
-            let body = proxy::document(config, host, &mut sources, findings);
-            documents.push(Document {
-                address: Proxy::address(host),
-                body: Body::Proxy(Box::new(body)),
-            });
-        }
     }
-    let images = vec![image::image(config, input, credentials, &secrets, findings)];
-    let hooks = hook::points(config, selection, input);
-    Output {
-        documents,
-        images,
-        hooks,
-        sources: sources.into_all(),
-        diagnostics: Vec::new(),
+
+    /// The accessories that are meant: the one that was named, or all.
+    fn accessories(&self, findings: &mut Findings) -> Vec<&config::accessory::Accessory> {
+        if !self.scope.accessories {
+            return Vec::new();
+        }
+        let all = &self.config.accessories;
+        let asked = self.input.request.name.as_deref();
+        let Some(name) = asked.filter(|name| *name != "all") else {
+            return all.iter().collect();
+        };
+        let found: Vec<_> = all.iter().filter(|own| own.name == name).collect();
+        if found.is_empty() {
+            // Kamal says so, and then does nothing.
+            let names: Vec<&str> = all.iter().map(|own| own.name.as_str()).collect();
+            let options = match names.as_slice() {
+                [] => String::new(),
+                names => format!(" (options: {})", sentence(names)),
+            };
+            let message = format!("No accessory by the name of '{name}'{options}");
+            findings.warn("unknown-accessory", message, None);
+        }
+        found
+    }
+}
+
+/// `a`, `a and b`, `a, b, and c`.
+fn sentence(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [only] => (*only).to_owned(),
+        [first, second] => format!("{first} and {second}"),
+        [before @ .., last] => format!("{}, and {last}", before.join(", ")),
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Selection<'a> {
     pub proxy_hosts: Vec<&'a str>,
     /// Hosts with an accessory.
     pub accessory_hosts: Vec<&'a str>,
+    /// How many hosts boot together; `None` is all.
+    pub limit: Option<usize>,
     /// Hosts that boot together.
     pub groups: Vec<Vec<&'a str>>,
     /// Roles that the user asked for, by name.
@@ -140,7 +142,8 @@ pub fn select<'a>(
         .iter()
         .flat_map(|accessory| accessory.hosts.iter().map(String::as_str));
     let accessory_hosts = only_selected(unique(accessories));
-    let groups = match boot::limit(config, findings) {
+    let limit = boot::limit(config, findings);
+    let groups = match limit {
         Some(limit) => app_hosts.chunks(limit).map(<[_]>::to_vec).collect(),
         None => vec![app_hosts.clone()],
     };
@@ -152,6 +155,7 @@ pub fn select<'a>(
         app_hosts,
         proxy_hosts,
         accessory_hosts,
+        limit,
         groups,
         asked_roles,
     })

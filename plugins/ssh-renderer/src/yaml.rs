@@ -1,12 +1,14 @@
 //! YAML text to a tree in which every node knows its place, read as Kamal's Psych reads it (YAML 1.1): see
 //! [`scalar`] for what plain words mean.
 
+pub mod dump;
 pub mod node;
 pub mod scalar;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
 use crate::diagnostic::{Findings, Mark};
+pub use dump::dump;
 pub use node::{Entry, Kind, Node};
 
 /// Deeper trees are refused: everything after this is recursive.

@@ -1,7 +1,6 @@
 //! Whatever the text, rendering answers: it does not panic, does not hang, and points only at places that exist.
 
 use ssh_renderer::diagnostic::{Diagnostic, Mark};
-use ssh_renderer::options::{Facts, Options};
 use ssh_renderer::render::File;
 use ssh_renderer::{Input, needs, render};
 
@@ -119,8 +118,7 @@ fn input(base: String, overlay: Option<String>) -> Input {
         },
         version: "3f2a".into(),
         manifest,
-        options: Options::default(),
-        facts: Facts::default(),
+        ..Input::default()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::config::role::Role;
 use crate::config::{env, proxy, registry, section};
-use crate::diagnostic::Findings;
+use crate::diagnostic::{Findings, Mark};
 use crate::schema;
 use crate::yaml::{Entry, Kind, Node};
 
@@ -15,6 +15,29 @@ pub struct Accessory {
     pub hosts: Vec<String>,
     /// Its own `proxy`; the root's does not count.
     pub proxy: Option<Node>,
+    /// Its keys.
+    pub spec: Node,
+    /// Where it is defined.
+    pub at: Mark,
+}
+
+impl Accessory {
+    /// Where messages say it is: `accessories/db`.
+    pub fn path(&self) -> String {
+        format!("accessories/{}", self.name)
+    }
+
+    /// Whether it runs on a host.
+    pub fn is_on(&self, host: &str) -> bool {
+        self.hosts.iter().any(|name| name == host)
+    }
+
+    /// Name of its container, its folder and its route: `service`, or `SERVICE-NAME`.
+    pub fn container(&self, service: &str) -> String {
+        let own = self.spec.get("service").filter(|own| own.is_truthy());
+        own.and_then(Node::as_stringish)
+            .unwrap_or_else(|| format!("{service}-{}", self.name))
+    }
 }
 
 const PLACES: [&str; 6] = ["host", "hosts", "role", "roles", "tag", "tags"];
@@ -81,6 +104,8 @@ fn read_one(
         name: name.to_owned(),
         hosts: hosts(value, root, roles),
         proxy,
+        spec: value.clone(),
+        at: key.at,
     })
 }
 

@@ -1,32 +1,8 @@
-//! `builder`: how the image is made.
+//! `builder`: how the image is made; see [`crate::render::build`] for what becomes of it.
 
-use release::Value;
-
-use crate::config::Config;
 use crate::diagnostic::Findings;
 use crate::schema;
-use crate::secret::Secrets;
-use crate::shell::{Piece, quoted};
-use crate::yaml::{Entry, Node};
-
-/// What the host builds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Build {
-    /// Folder of the build context; `None` builds a clone of HEAD.
-    pub context: Option<String>,
-    /// Path of the Dockerfile.
-    pub dockerfile: String,
-    /// Stage.
-    pub target: Option<String>,
-    /// Arguments.
-    pub args: Vec<(String, Value)>,
-    /// Labels.
-    pub labels: Vec<(String, String)>,
-    /// `linux/amd64`; none is whatever the Engine is.
-    pub platforms: Vec<String>,
-    /// All names of the image.
-    pub tags: Vec<String>,
-}
+use crate::yaml::Node;
 
 /// Checks the section. Only images that stay in the local Engine need no `arch`.
 pub fn check(root: &Node, stays_local: bool, findings: &mut Findings) {
@@ -81,100 +57,4 @@ pub fn check(root: &Node, stays_local: bool, findings: &mut Findings) {
             )
             .help("set `remote`, or remove `local: false`");
     }
-}
-
-/// What to build for a reference and the tags it gets.
-pub fn build(
-    config: &Config,
-    tags: Vec<String>,
-    secrets: &Secrets<'_>,
-    findings: &mut Findings,
-) -> Build {
-    let builder = config.root.get("builder");
-    let get = |key: &str| builder.and_then(|builder| builder.get(key));
-    let text = |key: &str| {
-        get(key)
-            .filter(|node| node.is_present())
-            .and_then(Node::as_stringish)
-    };
-    for (key, what) in [
-        ("remote", "a remote builder"),
-        ("pack", "building with buildpacks"),
-        ("cache", "a build cache"),
-        ("secrets", "giving secrets to the build"),
-        ("ssh", "SSH in builds"),
-        ("sbom", "a software bill of materials"),
-        ("provenance", "a provenance attestation"),
-    ] {
-        if let Some(node) = get(key).filter(|node| node.is_present()) {
-            findings
-                .not_yet(format!("builder/{key}: {what}"), Some(node.at))
-                .help(ELSEWHERE);
-        }
-    }
-    for name in get("secrets").map(Node::items).unwrap_or_default() {
-        secrets.check(&name.to_text(), Some(name.at), findings);
-    }
-    if let Some(driver) =
-        text("driver").filter(|driver| !matches!(driver.as_str(), "docker" | "docker-container"))
-    {
-        let at = get("driver").map(|node| node.at);
-        findings
-            .not_yet(format!("builder/driver: the driver \"{driver}\""), at)
-            .help(ELSEWHERE);
-    }
-    let arches = match get("arch") {
-        Some(arch) => arch.as_list().map_or_else(
-            || vec![arch.to_text()],
-            |l| l.iter().map(Node::to_text).collect(),
-        ),
-        None => Vec::new(),
-    };
-    if arches.len() > 1 {
-        findings
-            .not_yet(
-                "builder/arch: an image for several architectures",
-                get("arch").map(|node| node.at),
-            )
-            .help(ELSEWHERE);
-    }
-    let args = get("args").map(Node::entries).unwrap_or_default();
-    Build {
-        context: text("context"),
-        dockerfile: text("dockerfile").unwrap_or("Dockerfile".to_owned()),
-        target: text("target"),
-        args: args
-            .iter()
-            .map(|entry| (entry.key.to_text(), argument(entry, findings)))
-            .collect(),
-        labels: vec![("service".to_owned(), config.service.clone())],
-        platforms: arches.iter().map(|arch| format!("linux/{arch}")).collect(),
-        tags,
-    }
-}
-
-const ELSEWHERE: &str = "build and push the image elsewhere and deploy it with --skip-push";
-
-/// Kamal quotes arguments for the deployer's shell as it does for the remote one.
-fn argument(Entry { key, value }: &Entry, findings: &mut Findings) -> Value {
-    let name = key.to_text();
-    if !value.is_present() && value.as_bool() != Some(false) {
-        let message = format!("builder/args/{name}: an argument copied from your environment");
-        findings
-            .not_yet(message, Some(value.at))
-            .help("give it a value");
-    }
-    quoted(&value.to_text())
-        .into_iter()
-        .fold(Value::default(), |whole, piece| match piece {
-            Piece::Text(text) => whole.and_text(text),
-            Piece::Remote(variable) => {
-                let message =
-                    format!("builder/args/{name}: `${{{variable}}}` from your environment");
-                findings
-                    .not_yet(message, Some(value.at))
-                    .help("use ERB: `<%= ENV[\"NAME\"] %>`");
-                whole
-            }
-        })
 }

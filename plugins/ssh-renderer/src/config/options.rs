@@ -1,8 +1,9 @@
 //! `options`: any options of `docker run`. Some of them mean the same as keys of the configuration and go there.
 
+use release::Value;
+
 use crate::diagnostic::{Findings, Mark};
-use crate::schema::check::join;
-use crate::shell::{Piece, quoted};
+use crate::shell::quoted;
 use crate::yaml::{Entry, Kind, Node};
 
 /// One option; a list gives several of the same name.
@@ -11,27 +12,23 @@ pub struct DockerOption {
     /// Long name without dashes.
     pub name: String,
     /// `true` for a flag.
-    pub value: String,
+    pub value: Value,
     /// Where it is written.
     pub at: Mark,
 }
 
 /// The options in the order of the file, without `restart`.
-pub fn flatten(options: Option<&Node>, path: &str, findings: &mut Findings) -> Vec<DockerOption> {
+pub fn flatten(options: Option<&Node>) -> Vec<DockerOption> {
     let mut flat = Vec::new();
     let entries = options.map(Node::entries).unwrap_or_default();
     for Entry { key, value } in entries.iter().filter(|e| e.key.to_text() != "restart") {
-        let name = key.to_text();
-        let path = join(path, &name);
         let mut add = |node: &Node| {
-            let flag = matches!(node.kind, Kind::Bool(true) | Kind::Null);
-            let value = if flag {
-                "true".to_owned()
-            } else {
-                literal(node, &path, findings)
+            let value = match node.kind {
+                Kind::Bool(true) | Kind::Null => Value::text("true"),
+                _ => quoted(&node.to_text()),
             };
             flat.push(DockerOption {
-                name: name.clone(),
+                name: key.to_text(),
                 value,
                 at: node.at,
             });
@@ -53,21 +50,14 @@ pub fn flatten(options: Option<&Node>, path: &str, findings: &mut Findings) -> V
     flat
 }
 
-/// What a quoted value is in the container; values that only the server's shell knows are refused.
-pub fn literal(node: &Node, path: &str, findings: &mut Findings) -> String {
-    let mut literal = String::new();
-    for piece in quoted(&node.to_text()) {
-        match piece {
-            Piece::Text(text) => literal.push_str(&text),
-            Piece::Remote(variable) => {
-                findings
-                    .not_yet(
-                        format!("{path}: `${{{variable}}}` from the server's environment"),
-                        Some(node.at),
-                    )
-                    .help("write the value here, or put it in a secret");
-            }
-        }
+/// Text where only the configuration itself may say what it is: names of images and networks, on which grants depend.
+pub fn plain(value: &Value, path: &str, at: Mark, findings: &mut Findings) -> String {
+    if value.is_remote() {
+        let shown = value.shown();
+        let message = format!("{path}: `{shown}` is not known before it is deployed");
+        findings
+            .error("unknown-value", message, Some(at))
+            .help("write it out, or use ERB: `<%= ENV[\"NAME\"] %>`");
     }
-    literal
+    value.shown().into_owned()
 }

@@ -42,19 +42,33 @@ impl Registry {
         check(node, "registry", findings);
         node.as_map()?;
         Some(Self {
-            server: node
-                .get("server")
-                .and_then(Node::as_stringish)
-                .filter(|server| !server.is_empty()),
-            username: credential(node.get("username")),
-            password: credential(node.get("password")),
             at: root.key_at("registry").unwrap_or(node.at),
+            ..read_one(node)
         })
+    }
+
+    /// Its port on this machine, when it is one that servers reach through a forwarded port.
+    pub fn local_port(&self) -> Option<u16> {
+        let server = self.server.as_deref().filter(|server| is_local(server))?;
+        server.rsplit(':').next()?.parse().ok()
     }
 
     /// Whether it is a registry on this machine that servers reach through a forwarded port.
     pub fn is_local(&self) -> bool {
         self.server.as_deref().is_some_and(is_local)
+    }
+}
+
+/// What a section says, the root's or an accessory's.
+pub fn read_one(node: &Node) -> Registry {
+    Registry {
+        server: node
+            .get("server")
+            .and_then(Node::as_stringish)
+            .filter(|server| !server.is_empty()),
+        username: credential(node.get("username")),
+        password: credential(node.get("password")),
+        at: node.at,
     }
 }
 
@@ -78,11 +92,15 @@ pub fn check(node: &Node, path: &str, findings: &mut Findings) {
     if node.as_map().is_none() {
         return;
     }
-    if node
-        .get("server")
-        .and_then(Node::as_stringish)
-        .is_some_and(|server| is_local(&server))
+    if let Some(server) = node.get("server")
+        && server.as_stringish().is_some_and(|name| is_local(&name))
     {
+        if read_one(node).local_port().is_none() {
+            let message = format!("{path}/server: `{}` has no port", server.to_text());
+            findings
+                .error("invalid-value", message, Some(server.at))
+                .help("write `localhost:5000`, or another port");
+        }
         return;
     }
     for key in ["username", "password"] {

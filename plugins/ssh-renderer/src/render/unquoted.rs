@@ -1,117 +1,129 @@
 //! What Kamal hands to the remote shell without quotes: commands and volumes.
 
-use crate::diagnostic::Findings;
-use crate::shell::{Unsplit, words};
-use crate::yaml::{Kind, Node};
+use release::{Expansion, Part, Value};
 
-/// Words of a command; what only a shell could make of it is refused.
-pub fn split(node: &Node, path: &str, findings: &mut Findings) -> Vec<String> {
-    words(&node.to_text()).unwrap_or_else(|unsplit| {
-        let at = Some(node.at);
-        match unsplit {
-            Unsplit::Expansion(what) => findings
-                .not_yet(
-                    format!("{path}: `{what}`, which the server's shell would replace,"),
-                    at,
-                )
-                .help("put it in single quotes, or run it in the container: sh -c '…'"),
-            Unsplit::Operator(what) => {
-                let what = if what == '\n' {
-                    "a line break".to_owned()
-                } else {
-                    format!("`{what}`")
-                };
-                findings
-                    .not_yet(
-                        format!(
-                            "{path}: {what}, which would end the command in the server's shell,"
-                        ),
-                        at,
-                    )
-                    .help("put it in quotes, or run it in the container: sh -c '…'")
-            }
-            Unsplit::OpenQuote(quote) => {
-                findings
-                    .error(
-                        "open-quote",
-                        format!("{path}: a {quote} is never closed"),
-                        at,
-                    )
-                    .help("close it");
-            }
-        }
-        Vec::new()
+use crate::diagnostic::Findings;
+use crate::shell::line::Open;
+use crate::shell::{Line, line};
+use crate::yaml::Node;
+
+/// A command with what follows it.
+pub fn command(node: &Node, path: &str, findings: &mut Findings) -> Line {
+    line(&node.to_text()).unwrap_or_else(|Open(what)| {
+        findings
+            .error(
+                "open-quote",
+                format!("{path}: `{what}` is never closed"),
+                Some(node.at),
+            )
+            .help("close it");
+        Line::default()
     })
 }
 
-/// A volume of the root: unquoted, so that `$PWD`, `$HOME` and `~` are the user's home directory.
-pub fn volume(node: &Node, path: &str, findings: &mut Findings) -> Option<String> {
-    let text = node.to_text();
-    let text = text.trim();
-    let home = ["$PWD", "${PWD}", "$HOME", "${HOME}", "~"]
-        .iter()
-        .find_map(|home| {
-            let rest = text.strip_prefix(home)?;
-            rest.starts_with(['/', ':']).then_some(rest)
-        });
-    if let Some(rest) = home {
-        let relative = format!(".{rest}");
-        let relative = Node {
-            kind: Kind::Text(relative),
-            at: node.at,
-        };
-        return single(&relative, path, findings).map(|text| below_home(&text));
-    }
-    single(node, path, findings)
-}
-
-/// `./data/x:/y` to `data/x:/y`; a single name keeps its dot, or it would be a volume's name.
-fn below_home(text: &str) -> String {
-    let source = text.split(':').next().unwrap_or(text);
-    match text.strip_prefix("./") {
-        Some(rest) if source.matches('/').count() > 1 => rest.to_owned(),
-        _ => text.to_owned(),
-    }
-}
-
-fn single(node: &Node, path: &str, findings: &mut Findings) -> Option<String> {
-    let mut words = split(node, path, findings);
-    if words.len() > 1 {
+/// A text of which Kamal makes an argument without quotes: a volume, a port, a network.
+pub fn argument(node: &Node, path: &str, findings: &mut Findings) -> Option<Value> {
+    let mut line = command(node, path, findings);
+    if line.words.len() > 1 || line.tail.is_some() {
+        let message = format!("{path}: should be one word, for Kamal does not quote it");
         findings
-            .not_yet(format!("{path}: a volume with spaces in it"), Some(node.at))
-            .help("give every volume its item");
+            .error("invalid-value", message, Some(node.at))
+            .help("put spaces and what means something to a shell in quotes, and one item in each line");
     }
-    words.pop()
+    line.words.truncate(1);
+    line.words.pop()
+}
+
+/// A volume: the home directory in front of it is left out, for that is where relative sources begin.
+pub fn volume(node: &Node, path: &str, findings: &mut Findings) -> Option<Value> {
+    argument(node, path, findings).map(below_home)
+}
+
+/// `$PWD/data:/x` to `./data:/x`; `data/x:/x` needs no dot, but `data:/x` would be a volume's name.
+pub fn below_home(value: Value) -> Value {
+    let mut parts = value.parts().iter().cloned();
+    let Some(Part::Remote(Expansion {
+        text,
+        command: false,
+        ..
+    })) = parts.next()
+    else {
+        return value;
+    };
+    let rest: Value = parts.collect();
+    let first = match rest.parts().first() {
+        Some(Part::Text(text)) => text.as_str(),
+        Some(_) => return value,
+        None => "",
+    };
+    if !["PWD", "HOME"].contains(&text.as_str())
+        || !(first.is_empty() || first.starts_with(['/', ':']))
+    {
+        return value;
+    }
+    let source = first.split(':').next().unwrap_or_default();
+    match source.matches('/').count() {
+        2.. => without_slash(rest),
+        _ => Value::text(".").and(rest),
+    }
+}
+
+fn without_slash(value: Value) -> Value {
+    let mut parts = value.parts().iter().cloned();
+    let first = match parts.next() {
+        Some(Part::Text(text)) => Value::text(text.strip_prefix('/').unwrap_or(&text)),
+        Some(part) => Value::from_iter([part]),
+        None => Value::default(),
+    };
+    first.and(parts.collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::diagnostic::Mark;
+    use crate::yaml::Kind;
+
+    fn node(text: &str) -> Node {
+        Node {
+            kind: Kind::Text(text.to_owned()),
+            at: Mark::default(),
+        }
+    }
 
     #[test]
     fn volumes_below_the_home_directory_are_relative() {
         for (written, expected) in [
-            ("/a:/b", Some("/a:/b")),
-            ("data:/b:ro", Some("data:/b:ro")),
-            ("$PWD/data:/b", Some("./data:/b")),
-            ("~/x/y:/b", Some("x/y:/b")),
-            ("${HOME}:/b", Some(".:/b")),
-            ("$HOMES/x:/b", None),
-            ("~other/x:/b", Some("~other/x:/b")),
-            ("'/with space':/b", Some("/with space:/b")),
+            ("/a:/b", r#""/a:/b""#),
+            ("data:/b:ro", r#""data:/b:ro""#),
+            ("$PWD/data:/b", r#""./data:/b""#),
+            ("~/x/y:/b", r#""x/y:/b""#),
+            ("${HOME}:/b", r#"".:/b""#),
+            (
+                "$HOMES/x:/b",
+                r#"[{"remote":"HOMES","split":true},"/x:/b"]"#,
+            ),
+            ("$PWD/$X:/b", r#"["./",{"remote":"X","split":true},":/b"]"#),
+            (
+                "$PWD/a/$X:/b",
+                r#"["a/",{"remote":"X","split":true},":/b"]"#,
+            ),
+            ("~other/x:/b", r#""~other/x:/b""#),
+            ("'/with space':/b", r#""/with space:/b""#),
         ] {
-            let node = Node {
-                kind: Kind::Text(written.to_owned()),
-                at: Mark::default(),
-            };
             let mut findings = Findings::default();
-            assert_eq!(
-                volume(&node, "volumes/0", &mut findings).as_deref(),
-                expected,
-                "{written}"
-            );
-            assert_eq!(findings.has_errors(), expected.is_none(), "{written}");
+            let found = volume(&node(written), "volumes/0", &mut findings).expect(written);
+            assert_eq!(found.to_json().to_string(), expected, "{written}");
+            assert!(!findings.has_errors(), "{written}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_single_word_is_refused() {
+        for written in ["/a:/b /c:/d", "/a:/b; x", "'/a:/b", "${A:/b"] {
+            let mut findings = Findings::default();
+            volume(&node(written), "volumes/0", &mut findings);
+            assert!(findings.has_errors(), "{written}");
         }
     }
 }

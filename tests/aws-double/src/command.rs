@@ -5,11 +5,8 @@ use std::time::Duration;
 
 use lab::LabError;
 
-use crate::double::{Double, Options};
+use crate::double::{Double, Options, Pushes};
 use crate::seed::Application;
-
-/// The account of the demonstration; images are pushed to its registry.
-const ACCOUNT: &str = "123456789012";
 
 /// `aws-double FILE [PORT]`: starts a double with `demo` in it, writes what an SDK reads to come to it, as commands of
 /// a shell, to FILE, and stays until a signal ends it.
@@ -24,11 +21,11 @@ pub fn run() -> Result<(), LabError> {
         })?;
     let port = words.next().and_then(|word| word.parse().ok());
     let double = Double::start(Options {
-        account: Some(ACCOUNT.to_owned()),
+        registry: Pushes::ForPeople,
+        runs_functions: lab::command::find("node").is_some(),
         port: port.unwrap_or(0),
         ..Options::default()
     })?;
-    double.forget_account()?;
     double.seed(&Application::demo())?;
     // Long enough to see things happen.
     double.set_resource_time(Duration::from_millis(700));

@@ -52,6 +52,7 @@ pub(crate) async fn answer(
                 .await
                 .map(|status| json!({ "status": status }))
         }
+        ("PUT", "respond") => respond(world, name, body),
         ("POST", "expire") => {
             expire(world);
             Ok(json!({}))
@@ -75,6 +76,17 @@ fn add_rules(world: &World, body: &[u8]) -> Result<Value, String> {
         .state()
         .rules
         .extend(rules.map_err(|error| error.to_string())?);
+    Ok(json!({}))
+}
+
+/// A function's word about a custom resource.
+fn respond(world: &World, token: &str, body: &[u8]) -> Result<Value, String> {
+    let value: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let waiting = world.state().callbacks.remove(token);
+    // Telling it again changes nothing.
+    if let Some(waiting) = waiting {
+        let _ = waiting.send(value);
+    }
     Ok(json!({}))
 }
 

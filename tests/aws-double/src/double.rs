@@ -7,14 +7,16 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use lab::LabError;
+use lab::aws::name::{For, Name};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use crate::control;
 use crate::record::Request;
+use crate::registry::Registry;
 use crate::rule::Rule;
 use crate::world::{Settings, World, milliseconds};
-use crate::{id, moto, server};
+use crate::{id, moto, registry, server};
 
 /// How a double is to be.
 #[derive(Debug, Clone)]
@@ -25,6 +27,10 @@ pub struct Options {
     pub region: String,
     /// Where to listen on 127.0.0.1; 0 for any.
     pub port: u16,
+    /// Whether images can be pushed: the account is then one whose registry's name leads to this machine.
+    pub registry: Pushes,
+    /// Whether functions of stacks are run with node; they are imitated otherwise.
+    pub runs_functions: bool,
     /// Whether moto answers what the double does not: SSM, S3, ECR. It is started when it does not run.
     pub has_moto: bool,
     /// How long a resource takes.
@@ -37,12 +43,25 @@ pub struct Options {
     pub page: usize,
 }
 
+/// Whether images can be pushed, and to which registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushes {
+    /// They can't.
+    No,
+    /// To the one of `cargo lab aws up`.
+    ForPeople,
+    /// To one that no other test uses at this time.
+    ForTest,
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             account: None,
             region: "eu-west-1".to_owned(),
             port: 0,
+            registry: Pushes::No,
+            runs_functions: false,
             has_moto: true,
             resource_time: Duration::from_millis(5),
             task_time: Duration::from_millis(30),
@@ -55,6 +74,8 @@ impl Default for Options {
 /// An AWS of one's own, gone when dropped.
 pub struct Double {
     pub(crate) world: Arc<World>,
+    /// The registry and its name, where there is one.
+    _registry: Option<(Arc<Registry>, Name)>,
     runtime: Option<Runtime>,
 }
 
@@ -66,6 +87,12 @@ impl Double {
         } else {
             None
         };
+        let name = match options.registry {
+            Pushes::No => None,
+            Pushes::ForPeople => Some(lab::aws::name::name(For::People)?),
+            Pushes::ForTest => Some(lab::aws::name::name(For::Test)?),
+        };
+        let node = options.runs_functions.then(lab::node::node).transpose()?;
         let failed = |what: &str| {
             let what = what.to_owned();
             move |error: std::io::Error| LabError::Step(format!("{what}: {error}"))
@@ -75,12 +102,14 @@ impl Double {
             .enable_all()
             .build()
             .map_err(failed("start threads"))?;
-        let account = options.account.unwrap_or_else(random_account);
+        let named = name.as_ref().map(|name| name.account.clone());
+        let account = options.account.or(named).unwrap_or_else(random_account);
         let settings = Settings {
             account,
             region: options.region,
             page: options.page,
-            has_registry: false,
+            has_registry: name.is_some(),
+            node,
             stabilise: options.stabilise,
             moto,
             access_key: format!("AKIA{}", id::suffix(16)),
@@ -97,11 +126,28 @@ impl Double {
         let listener = TcpListener::from_std(listener).map_err(failed("listen"))?;
         let serving = world.clone();
         runtime.spawn(async move { server::serve(serving, listener).await });
+        let registry = match name {
+            None => None,
+            Some(name) => {
+                let registry = Arc::new(Registry::start()?);
+                let listener = registry::listen(name.address)?;
+                let listener = TcpListener::from_std(listener).map_err(failed("listen"))?;
+                let (world, shared) = (world.clone(), registry.clone());
+                runtime.spawn(async move { registry::serve(world, shared, listener).await });
+                Some((registry, name))
+            }
+        };
         drop(_inside);
-        Ok(Self {
+        let double = Self {
             world,
+            _registry: registry,
             runtime: Some(runtime),
-        })
+        };
+        if double.world.settings.has_registry {
+            // Somebody had this account before.
+            double.forget_account()?;
+        }
+        Ok(double)
     }
 
     /// `http://127.0.0.1:PORT`.

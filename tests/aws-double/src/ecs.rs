@@ -5,6 +5,6 @@ mod rollout;
 mod state;
 mod trouble;
 
-pub(crate) use api::answer;
+pub(crate) use api::{answer, tagged};
 pub(crate) use rollout::{deploy, settled};
 pub(crate) use state::{Breaker, Service, State};

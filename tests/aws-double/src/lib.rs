@@ -11,17 +11,20 @@
 //! * [`rule`]: what goes wrong on purpose.
 //! * [`record`]: every request there was.
 //! * `server`, `control`: requests in, answers out; `wire` has the protocols.
-//! * `cloudformation`, `ecs`, `sts`: answered here. `moto`: all the rest.
+//! * `cloudformation`, `ecs`, `sts`: `registry`, `balancer`, `lambda`: answered or done here. `moto`: all the rest.
 //! * `world`: what there is.
 
+mod balancer;
 mod cloudformation;
 pub mod command;
 mod control;
 pub mod double;
 mod ecs;
 mod id;
+mod lambda;
 mod moto;
 pub mod record;
+mod registry;
 pub mod rule;
 pub mod seed;
 mod server;

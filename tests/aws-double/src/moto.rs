@@ -59,7 +59,8 @@ pub(crate) async fn forward(world: &World, call: &Call) -> Answer {
     }
 }
 
-fn passed_on(status: StatusCode, headers: &HeaderMap, body: Bytes) -> Answer {
+/// An answer of somebody else's.
+pub(crate) fn passed_on(status: StatusCode, headers: &HeaderMap, body: Bytes) -> Answer {
     let mut answer = Response::new(Full::new(body));
     *answer.status_mut() = status;
     for (name, value) in headers {

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -16,23 +16,36 @@ use crate::rule::{Effect, Place};
 use crate::wire::http::Answer;
 use crate::wire::{Call, Refusal};
 use crate::world::World;
-use crate::{cloudformation, control, ecs, moto, sts};
+use crate::{balancer, cloudformation, control, ecs, moto, registry, sts};
 
 /// Answers until the runtime ends.
 pub(crate) async fn serve(world: Arc<World>, listener: TcpListener) -> Infallible {
-    let begun = Instant::now();
+    accept(listener, move |request| {
+        let world = world.clone();
+        async move { respond(&world, request).await }
+    })
+    .await
+}
+
+/// Answers every request of every connection.
+pub(crate) async fn accept<F>(
+    listener: TcpListener,
+    respond: impl Fn(hyper::Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+) -> Infallible
+where
+    F: Future<Output = Result<Answer, Dropped>> + Send + 'static,
+{
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             // Out of files for a moment.
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
-        let world = world.clone();
+        let respond = respond.clone();
         tokio::spawn(async move {
-            let service = service_fn(|request| respond(world.clone(), begun, request));
             // A client that goes away, or is sent away by a rule, is no failure of ours.
             let _ = http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
+                .serve_connection(TokioIo::new(stream), service_fn(respond))
                 .await;
         });
     }
@@ -40,7 +53,7 @@ pub(crate) async fn serve(world: Arc<World>, listener: TcpListener) -> Infallibl
 
 /// Why a connection is closed without an answer.
 #[derive(Debug)]
-struct Dropped;
+pub(crate) struct Dropped;
 
 impl std::fmt::Display for Dropped {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -49,31 +62,36 @@ impl std::fmt::Display for Dropped {
 }
 impl std::error::Error for Dropped {}
 
-async fn respond(
-    world: Arc<World>,
-    begun: Instant,
-    request: hyper::Request<Incoming>,
-) -> Result<Answer, Dropped> {
+async fn respond(world: &Arc<World>, request: hyper::Request<Incoming>) -> Result<Answer, Dropped> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
     if let Some(path) = head.uri.path().strip_prefix("/_double/") {
         let path = path.to_owned();
         let query = head.uri.query().unwrap_or_default();
-        return Ok(control::answer(&world, &head.method, &path, query, &body).await);
+        return Ok(control::answer(world, &head.method, &path, query, &body).await);
     }
     let call = Call::new(head, body, &world.settings.region);
-    let number = record(&world, begun, &call);
-    let answer = obey(&world, &call).await;
+    recorded(world, &call, || answer(world, &call)).await
+}
+
+/// Writes a request down, lets rules have their way with it, and else answers it.
+pub(crate) async fn recorded<F: Future<Output = Answer>>(
+    world: &World,
+    call: &Call,
+    answer: impl FnOnce() -> F,
+) -> Result<Answer, Dropped> {
+    let number = record(world, call);
+    let answer = obey(world, call, answer).await;
     let mut state = world.state();
     if let Some(request) = state.requests.get_mut(number) {
-        request.ended = begun.elapsed();
+        request.ended = world.begun.elapsed();
         request.status = answer.as_ref().map_or(0, |answer| answer.status().as_u16());
     }
     answer
 }
 
-fn record(world: &World, begun: Instant, call: &Call) -> usize {
-    let now = begun.elapsed();
+fn record(world: &World, call: &Call) -> usize {
+    let now = world.begun.elapsed();
     let request = Request {
         service: call.service.clone(),
         action: call.action(),
@@ -84,7 +102,7 @@ fn record(world: &World, begun: Instant, call: &Call) -> usize {
         status: 0,
         user_agent: call.header("user-agent").to_owned(),
         body: match call.service.as_str() {
-            "s3" => String::new(),
+            "s3" | "registry" => String::new(),
             _ => String::from_utf8_lossy(&call.body).into_owned(),
         },
     };
@@ -93,7 +111,11 @@ fn record(world: &World, begun: Instant, call: &Call) -> usize {
     state.requests.len() - 1
 }
 
-async fn obey(world: &Arc<World>, call: &Call) -> Result<Answer, Dropped> {
+async fn obey<F: Future<Output = Answer>>(
+    world: &World,
+    call: &Call,
+    answer: impl FnOnce() -> F,
+) -> Result<Answer, Dropped> {
     let action = call.action();
     let rule = world.rule(|place| match place {
         Place::Request {
@@ -108,7 +130,7 @@ async fn obey(world: &Arc<World>, call: &Call) -> Result<Answer, Dropped> {
         Place::Resource { .. } | Place::Tasks { .. } => false,
     });
     let Some(rule) = rule else {
-        return Ok(answer(world, call).await);
+        return Ok(answer().await);
     };
     tokio::time::sleep(Duration::from_millis(rule.delay_ms)).await;
     match rule.then {
@@ -118,11 +140,14 @@ async fn obey(world: &Arc<World>, call: &Call) -> Result<Answer, Dropped> {
             message,
             status,
         } => Ok(refuse(call, &Refusal::new(code, message).status(status))),
-        Effect::Pass | Effect::Fail { .. } | Effect::Tasks(_) => Ok(answer(world, call).await),
+        Effect::Pass | Effect::Fail { .. } | Effect::Tasks(_) => Ok(answer().await),
     }
 }
 
 fn refuse(call: &Call, refusal: &Refusal) -> Answer {
+    if call.service == "registry" {
+        return registry::refuse(refusal);
+    }
     let is_json = !call.header("x-amz-target").is_empty();
     refusal.answer(&call.service, is_json)
 }
@@ -134,6 +159,9 @@ async fn answer(world: &Arc<World>, call: &Call) -> Answer {
     let own = match call.service.as_str() {
         "cloudformation" => return cloudformation::answer(world, call).await,
         "ecs" => Some(ecs::answer(world, call)),
+        "ecr" => registry::handle(world, call),
+        "elasticloadbalancing" => balancer::handle(world, call),
+        "tagging" => ecs::tagged(world, call),
         "sts" => sts::handle(world, call),
         _ => None,
     };

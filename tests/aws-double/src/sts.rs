@@ -123,27 +123,14 @@ fn assume(world: &World, fields: &Fields) -> Result<xml::Fields, Refusal> {
         .get("DurationSeconds")
         .and_then(|text| text.parse().ok())
         .unwrap_or(3600);
-    let expires = SystemTime::now() + Duration::from_secs(seconds);
-    let arn = format!("arn:aws:sts::{account}:assumed-role/{role_name}/{name}");
-    let key = format!("ASIA{}", id::suffix(16));
-    let session = Session {
-        arn: arn.clone(),
-        account: account.to_owned(),
-        expires,
-        policy,
-    };
-    world.state().sessions.insert(key.clone(), session);
+    let lifetime = Duration::from_secs(seconds);
+    let (keys, session) = begin(world, account, role_name, name, lifetime, policy);
+    let (key, secret_key, token) = keys;
+    let Session { arn, expires, .. } = session;
     let credentials = xml::Fields::default()
         .with("AccessKeyId", &key)
-        // Tests look for these words where no secret may be.
-        .with(
-            "SecretAccessKey",
-            format!("canary-session-secret-{}", id::hex(8)),
-        )
-        .with(
-            "SessionToken",
-            format!("canary-session-token-{}", id::hex(24)),
-        )
+        .with("SecretAccessKey", secret_key)
+        .with("SessionToken", token)
         .with("Expiration", id::timestamp(expires));
     let user = xml::Fields::default()
         .with("AssumedRoleId", format!("AROA{}:{name}", id::suffix(16)))
@@ -151,4 +138,36 @@ fn assume(world: &World, fields: &Fields) -> Result<xml::Fields, Refusal> {
     Ok(xml::Fields::default()
         .nested("Credentials", credentials)
         .nested("AssumedRoleUser", user))
+}
+
+/// Access key, secret key and token.
+pub(crate) type Keys = (String, String, String);
+
+fn begin(
+    world: &World,
+    account: &str,
+    role: &str,
+    name: &str,
+    lifetime: Duration,
+    policy: Option<String>,
+) -> (Keys, Session) {
+    let key = format!("ASIA{}", id::suffix(16));
+    let session = Session {
+        arn: format!("arn:aws:sts::{account}:assumed-role/{role}/{name}"),
+        account: account.to_owned(),
+        expires: SystemTime::now() + lifetime,
+        policy,
+    };
+    world.state().sessions.insert(key.clone(), session.clone());
+    // Tests look for these words where no secret may be.
+    let secret_key = format!("canary-session-secret-{}", id::hex(8));
+    let token = format!("canary-session-token-{}", id::hex(24));
+    ((key, secret_key, token), session)
+}
+
+/// Keys of a role that somebody of the cloud's own works as.
+pub(crate) fn session(world: &World, role: &str, name: &str) -> Keys {
+    let role = role.rsplit('/').next().unwrap_or_default();
+    let account = world.settings.account.clone();
+    begin(world, &account, role, name, Duration::from_secs(900), None).0
 }

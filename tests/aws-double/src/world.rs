@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use lab::node::Node;
+use serde_json::Value;
+use tokio::sync::{Notify, oneshot};
 
 use crate::cloudformation::resource::Operation;
 use crate::cloudformation::stack::Stack;
@@ -23,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) region: String,
     /// Events, parameters and so on a page.
     pub(crate) page: usize,
+    /// What runs functions of stacks; they are imitated where nothing does.
+    pub(crate) node: Option<Node>,
     /// Where everything else is answered.
     pub(crate) moto: Option<SocketAddr>,
     /// Whether images are pushed here, so that those that were not are missing.
@@ -43,6 +47,8 @@ pub(crate) struct World {
     pub(crate) task_ms: AtomicU64,
     /// `127.0.0.1:PORT`, once it listens.
     pub(crate) address: OnceLock<SocketAddr>,
+    /// When it started.
+    pub(crate) begun: Instant,
     state: Mutex<State>,
     /// Told after every change of a stack.
     pub(crate) changed: Notify,
@@ -57,6 +63,10 @@ pub(crate) struct State {
     pub(crate) instances: Vec<StackInstance>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) requests: Vec<Request>,
+    /// Passwords that were given for the registry.
+    pub(crate) registry_tokens: Vec<String>,
+    /// Custom resources that wait for their function's word, by token.
+    pub(crate) callbacks: BTreeMap<String, oneshot::Sender<Value>>,
     pub(crate) sessions: BTreeMap<String, Session>,
 }
 
@@ -78,6 +88,7 @@ impl World {
             resource_ms: AtomicU64::new(milliseconds(resource_time)),
             task_ms: AtomicU64::new(milliseconds(task_time)),
             address: OnceLock::new(),
+            begun: Instant::now(),
             state: Mutex::default(),
             changed: Notify::new(),
         })

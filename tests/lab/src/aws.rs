@@ -1,5 +1,7 @@
 //! The double of AWS in `tests/aws-double` as a process for people, and moto, which answers for the services it lacks.
 
+pub mod name;
+
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -143,6 +145,7 @@ pub fn down() -> Result<(), LabError> {
         say("stopped the double of AWS");
     }
     state::remove(&folder.join("environment"))?;
+    name::forget()?;
     stop_moto()
 }
 

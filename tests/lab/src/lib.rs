@@ -17,6 +17,7 @@ pub mod error;
 pub mod host;
 pub mod http;
 pub mod image;
+pub mod node;
 pub mod prober;
 pub mod process;
 pub mod proxy_stand_in;

@@ -44,6 +44,25 @@ pub fn lock(name: &str) -> Result<File, LabError> {
     hold(name, File::lock)
 }
 
+/// Holds `name` when nobody else does.
+pub fn try_lock(name: &str) -> Result<Option<File>, LabError> {
+    let path = folder()?.join(name);
+    let mut options = fs::OpenOptions::new();
+    let file = options
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(LabError::file(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(error)) => Err(LabError::file(&path)(error)),
+    }
+}
+
 /// The same beside others who share it; only [`lock`] is kept waiting.
 pub fn share(name: &str) -> Result<File, LabError> {
     hold(name, File::lock_shared)

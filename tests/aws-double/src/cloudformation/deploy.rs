@@ -374,7 +374,7 @@ async fn make_one(operation: Operation, change: Change, declared: Resource) -> R
         Ok(Made { physical, identity }) => {
             let replaced = operation
                 .old
-                .filter(|old| change == Change::Replace && old.physical != physical);
+                .filter(|old| change != Change::Create && old.physical != physical);
             if let Some(resource) = stack.resource_mut(&name) {
                 resource.kind = declared.kind;
                 resource.is_retained = declared.is_retained;

@@ -35,6 +35,42 @@ pub(crate) fn answer(world: &Arc<World>, call: &Call) -> Answer {
     }
 }
 
+/// Answers which services have the tags that are asked for. Other resources are moto's.
+pub(crate) fn tagged(world: &World, call: &Call) -> Option<Answer> {
+    let asked = call.json();
+    if !texts(&asked["ResourceTypeFilters"]).any(|kind| kind == "ecs:service") {
+        return None;
+    }
+    let filters: Vec<(String, Vec<String>)> = asked["TagFilters"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|filter| {
+            (
+                text_of(&filter["Key"]),
+                texts(&filter["Values"]).map(str::to_owned).collect(),
+            )
+        })
+        .collect();
+    let state = world.state();
+    let has = |it: &&Service| {
+        filters.iter().all(|(key, values)| {
+            it.tags
+                .iter()
+                .any(|(tag, value)| tag == key && values.contains(value))
+        })
+    };
+    let found = state
+        .ecs
+        .services
+        .iter()
+        .filter(|it| it.status == "ACTIVE")
+        .filter(has);
+    let found = found.map(|it| json!({ "ResourceARN": it.arn, "Tags": [] }));
+    let list = json!({ "ResourceTagMappingList": found.collect::<Vec<_>>() });
+    Some(reply(StatusCode::OK, &list))
+}
+
 fn texts(value: &Value) -> impl Iterator<Item = &str> {
     value
         .as_array()

@@ -64,6 +64,10 @@ pub(super) async fn serve(operation: &Operation, change: Change) -> Result<Made,
         });
         let service = &mut state.ecs.services[index];
         service.desired = desired;
+        for deployment in &mut service.deployments {
+            deployment.desired = desired;
+            deployment.running = desired;
+        }
         service.breaker = breaker(properties);
         service.alarms = alarms(properties);
         service.target_group = target_group(properties);

@@ -236,7 +236,13 @@ fn the_difference_to_what_is_deployed_needs_to_know_it() {
     };
     assert_eq!(
         deployed(&template, "/shop/api:v1"),
-        (Some(0), String::new())
+        (Some(0), "No changes.\n".to_owned())
+    );
+    let copilots = template.replace("rendered by plimsoll", "made by Copilot");
+    assert_eq!(
+        deployed(&copilots, "/shop/api:v1").0,
+        Some(0),
+        "words that are deployed stay"
     );
     let (code, shown) = deployed(
         &template.replace("DesiredCount", "DesiredCnt"),
@@ -248,6 +254,20 @@ fn the_difference_to_what_is_deployed_needs_to_know_it() {
         code == Some(1) && shown.contains("ContainerImage") && shown.contains("v0"),
         "what Copilot never shows: {shown}"
     );
+    let mut facts: serde_json::Value = serde_json::from_str(FACTS).unwrap();
+    facts["deployed"] =
+        serde_json::json!({"template": template.replace("DesiredCount", "DesiredCnt")});
+    workspace.0.write("shop/facts.json", facts.to_string());
+    let printed = workspace.prints(1, &with(&["--diff", "--json"]));
+    let json: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    let pointers = json["changes"].as_array().unwrap().iter();
+    assert!(
+        pointers
+            .clone()
+            .any(|change| change["pointer"] == "/Resources/Service/Properties/DesiredCount"),
+        "{json}"
+    );
+    assert!(workspace.says(2, &with(&["--json"])).contains("--diff"));
 }
 
 #[test]

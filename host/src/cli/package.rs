@@ -23,7 +23,7 @@ use crate::sandbox::aot::Cache;
 use crate::sandbox::{Role, Sandbox};
 use crate::secret::SecretStore;
 use crate::wire::SshConfig;
-use crate::wit::differ::exports::plimsoll::deploy::differ::Style as WitStyle;
+use crate::wit::differ::exports::plimsoll::deploy::differ::{Difference, Style as WitStyle};
 use crate::wit::renderer::exports::plimsoll::deploy::renderer::Output;
 use crate::wit::types::Document;
 
@@ -58,6 +58,9 @@ pub struct PackageArguments {
     /// Show the difference to what is deployed (`deployed` in the facts). Exit code 0: none, 1: some, 2: not known.
     #[arg(long)]
     diff: bool,
+    /// With --diff: the changes as one JSON document.
+    #[arg(long, requires = "diff")]
+    json: bool,
     /// Accept that a newer version deployed the workload.
     #[arg(long)]
     allow_downgrade: bool,
@@ -122,7 +125,8 @@ pub(super) fn package(kind: &'static str, arguments: &PackageArguments) -> ExitC
         let output =
             runtime.block_on(pure.render(&plugin(Role::Renderer), &asked.package(environment)))?;
         if arguments.diff {
-            return difference(&pure, reporter, runtime, &asked, output);
+            let difference = difference(&pure, runtime, &asked, output)?;
+            return Ok(show(reporter, &difference, arguments.json));
         }
         match &arguments.output_dir {
             Some(folder) => write(folder, &asked, &output)?,
@@ -207,17 +211,26 @@ pub(super) fn template(command: &Template) -> ExitCode {
         let pure = pure(environment, reporter)?;
         let difference =
             runtime.block_on(pure.diff(&plugin(Role::Differ), read(old)?, read(new)?, style))?;
-        if *json {
-            reporter.document(&crate::report::changes(&difference.changes));
-        } else {
-            reporter.data(&reporter.painted(&difference.text));
+        if *json || !difference.text.is_empty() {
+            return Ok(show(reporter, &difference, *json));
         }
-        Ok(if difference.text.is_empty() {
-            Ended::Fine
-        } else {
-            Ended::Differences
-        })
+        Ok(Ended::Fine)
     })
+}
+
+/// Prints a difference.
+fn show(reporter: &Reporter, difference: &Difference, json: bool) -> Ended {
+    let ended = if difference.text.is_empty() {
+        Ended::Fine
+    } else {
+        Ended::Differences
+    };
+    match ended {
+        _ if json => reporter.document(&crate::report::changes(&difference.changes)),
+        Ended::Differences => reporter.data(&reporter.painted(&difference.text)),
+        Ended::Fine => reporter.data("No changes.\n"),
+    }
+    ended
 }
 
 /// Runs a command; with `compares`, differences are exit code 1 and errors 2, as `diff` has it.
@@ -292,6 +305,12 @@ impl Asked {
         let deployed = facts
             .as_object_mut()
             .and_then(|facts| facts.remove("deployed"));
+        // The renderer keeps what CloudFormation would needlessly replace.
+        match deployed.as_ref().map(|deployed| &deployed["template"]) {
+            None | Some(Json::Null) => {}
+            Some(Json::String(text)) => facts["deployed_template"] = json!(text),
+            Some(tree) => facts["deployed_template"] = json!(tree.to_string()),
+        }
         if let (Some(tag), Some(images)) = (
             &arguments.tag,
             facts.get_mut("images").and_then(Json::as_object_mut),
@@ -394,11 +413,10 @@ fn write(folder: &Path, asked: &Asked, output: &Output) -> Result<(), DeployErro
 /// The template's difference as Copilot shows it, and below it what Copilot never shows: parameters, tags, addons.
 fn difference(
     pure: &Pure,
-    reporter: &Reporter,
     runtime: &tokio::runtime::Runtime,
     asked: &Asked,
     output: Output,
-) -> Result<Ended, DeployError> {
+) -> Result<Difference, DeployError> {
     let Some(deployed) = &asked.deployed else {
         let why = "what is deployed is not known: this version does not ask AWS yet\nhint: put the template under `deployed.template` in the facts, or compare two files with `plimsoll template diff`";
         return Err(DeployError::Project(why.to_owned()));
@@ -424,7 +442,10 @@ fn difference(
         .documents
         .into_iter()
         .partition(|document| document.address.starts_with("stack/"));
-    let mut different = false;
+    let mut whole = Difference {
+        text: String::new(),
+        changes: Vec::new(),
+    };
     for desired in [template, rest] {
         let known: Vec<Document> = desired.iter().filter_map(observed).collect();
         // What the facts do not tell of what is deployed is not compared.
@@ -437,14 +458,10 @@ fn difference(
             .collect();
         let difference =
             runtime.block_on(pure.diff(&plugin(Role::Differ), known, desired, WitStyle::Tree))?;
-        different |= !difference.text.is_empty();
-        reporter.data(&reporter.painted(&difference.text));
+        whole.text.push_str(&difference.text);
+        whole.changes.extend(difference.changes);
     }
-    Ok(if different {
-        Ended::Differences
-    } else {
-        Ended::Fine
-    })
+    Ok(whole)
 }
 
 fn plugin(role: Role) -> Plugin {

@@ -78,6 +78,12 @@ pub(crate) fn on_cluster(variable: &'static str) -> Value {
     cfn!({ "ArnEquals": { "ecs:cluster": (cluster) } })
 }
 
+/// The statement that a function may look at this environment's services.
+pub(crate) fn looking_at_services() -> Value {
+    let describe = cfn!(["ecs:DescribeServices"]);
+    named("ECS", allow_if(describe, "*", on_cluster("ClusterName")))
+}
+
 /// What the workload asks its environment's stack to provide.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Controller {
@@ -203,14 +209,7 @@ pub(crate) fn dynamic_desired_count(scope: &Scope<'_>, stack: &mut Stack) {
     let role = Role::function(vec![policy(
         "DelegateDesiredCountAccess",
         vec![
-            named(
-                "ECS",
-                allow_if(
-                    cfn!(["ecs:DescribeServices"]),
-                    "*",
-                    on_cluster("ClusterName"),
-                ),
-            ),
+            looking_at_services(),
             named(
                 "ResourceGroups",
                 allow(cfn!(["resource-groups:GetResources"]), "*"),

@@ -10,54 +10,40 @@ use crate::scope::Scope;
 use crate::stack::Stack;
 use crate::yaml::{At, Node, Span};
 
-/// Keys for services behind load balancers and backends.
-pub(crate) const SHAPE: Shape = Shape::Object(&Object {
-    fields: &[
-        ("rolling", Shape::Text),
-        (
-            "rollback_alarms",
-            Shape::Either(
-                &[
-                    Shape::List(&Shape::Text),
-                    Shape::Object(&Object {
-                        fields: &[
-                            ("cpu_utilization", Shape::Number),
-                            ("memory_utilization", Shape::Number),
+/// The section's keys, with further alarms.
+macro_rules! shape {
+    ($($alarm:expr),*) => {
+        Shape::Object(&Object {
+            fields: &[
+                ("rolling", Shape::Text),
+                (
+                    "rollback_alarms",
+                    Shape::Either(
+                        &[
+                            Shape::List(&Shape::Text),
+                            Shape::Object(&Object {
+                                fields: &[
+                                    ("cpu_utilization", Shape::Number),
+                                    ("memory_utilization", Shape::Number),
+                                    $($alarm),*
+                                ],
+                                exclusive: &[],
+                            }),
                         ],
-                        exclusive: &[],
-                    }),
-                ],
-                "a list of alarm names or a map of thresholds",
-            ),
-        ),
-    ],
-    exclusive: &[],
-});
+                        "a list of alarm names or a map of thresholds",
+                    ),
+                ),
+            ],
+            exclusive: &[],
+        })
+    };
+}
+
+/// Keys for services behind load balancers and backends.
+pub(crate) const SHAPE: Shape = shape!();
 
 /// Keys for workers.
-pub(crate) const WORKER_SHAPE: Shape = Shape::Object(&Object {
-    fields: &[
-        ("rolling", Shape::Text),
-        (
-            "rollback_alarms",
-            Shape::Either(
-                &[
-                    Shape::List(&Shape::Text),
-                    Shape::Object(&Object {
-                        fields: &[
-                            ("cpu_utilization", Shape::Number),
-                            ("memory_utilization", Shape::Number),
-                            ("messages_delayed", Shape::Integer),
-                        ],
-                        exclusive: &[],
-                    }),
-                ],
-                "a list of alarm names or a map of thresholds",
-            ),
-        ),
-    ],
-    exclusive: &[],
-});
+pub(crate) const WORKER_SHAPE: Shape = shape!(("messages_delayed", Shape::Integer));
 
 /// The section.
 #[derive(Clone, Debug)]

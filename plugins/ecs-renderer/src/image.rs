@@ -26,32 +26,29 @@ pub(crate) const BUILD: Shape = Shape::Either(
 
 const EXCLUSIVE: &[&[&str]] = &[&["build"], &["location"]];
 
+/// Keys of an image that tasks run, with further ones.
+macro_rules! shape {
+    ($($key:expr),*) => {
+        Shape::Object(&Object {
+            fields: &[
+                ("build", BUILD),
+                ("location", Shape::Text),
+                ("credentials", Shape::Text),
+                ("labels", LABELS),
+                ("depends_on", DEPENDS_ON),
+                $($key,)*
+                ("healthcheck", HEALTH_CHECK),
+            ],
+            exclusive: EXCLUSIVE,
+        })
+    };
+}
+
 /// Keys of services that listen.
-pub(crate) const WITH_PORT: Shape = Shape::Object(&Object {
-    fields: &[
-        ("build", BUILD),
-        ("location", Shape::Text),
-        ("credentials", Shape::Text),
-        ("labels", LABELS),
-        ("depends_on", DEPENDS_ON),
-        ("port", Shape::Port),
-        ("healthcheck", HEALTH_CHECK),
-    ],
-    exclusive: EXCLUSIVE,
-});
+pub(crate) const WITH_PORT: Shape = shape!(("port", Shape::Port));
 
 /// Keys of workers and jobs.
-pub(crate) const WITHOUT_PORT: Shape = Shape::Object(&Object {
-    fields: &[
-        ("build", BUILD),
-        ("location", Shape::Text),
-        ("credentials", Shape::Text),
-        ("labels", LABELS),
-        ("depends_on", DEPENDS_ON),
-        ("healthcheck", HEALTH_CHECK),
-    ],
-    exclusive: EXCLUSIVE,
-});
+pub(crate) const WITHOUT_PORT: Shape = shape!();
 
 /// Keys of App Runner services.
 pub(crate) const APP_RUNNER: Shape = Shape::Object(&Object {

@@ -116,16 +116,7 @@ impl Ports {
                 );
             }
         }
-        for claim in rules {
-            let owner = ports.owner(claim.port).map(str::to_owned);
-            let container = claim
-                .container
-                .clone()
-                .or(owner)
-                .unwrap_or_else(|| main.to_owned());
-            ports.claim(claim.port, &container, claim.protocol, claim.span, findings);
-        }
-        for claim in listeners {
+        for claim in rules.iter().chain(listeners) {
             let owner = ports.owner(claim.port).map(str::to_owned);
             let container = claim
                 .container

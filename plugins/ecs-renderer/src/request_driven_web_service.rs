@@ -246,16 +246,7 @@ impl Service {
                 None => stack.declare(parameter, Kind::Optional),
             }
         }
-        stack.parameter(
-            "AddonsTemplateURL",
-            Kind::Optional,
-            scope.facts.addons_template_url.clone(),
-        );
-        stack.parameter(
-            "ArtifactKeyARN",
-            Kind::Text,
-            scope.facts.artifacts.kms_key_arn.clone(),
-        );
+        scope.artifacts(stack);
         stack.condition(
             "NeedsAccessRole",
             equals(reference("ImageRepositoryType"), "ECR"),
@@ -263,7 +254,6 @@ impl Service {
         for (parameter, _) in self.health_values() {
             stack.condition_set(format!("Has{parameter}"), parameter);
         }
-        stack.condition_set("HasAddons", "AddonsTemplateURL");
     }
 
     fn health_values(&self) -> [(&'static str, Option<String>); 5] {

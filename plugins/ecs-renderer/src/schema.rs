@@ -120,15 +120,8 @@ fn inspect(
                 good
             }
             Data::Scalar(_) | Data::Map(_) => {
-                let message = format!("`{path}` must be a list, found {}", node.describe());
-                report(
-                    node,
-                    message,
-                    "start each item with a dash".to_owned(),
-                    mood,
-                    findings,
-                );
-                false
+                let cure = "start each item with a dash".to_owned();
+                refuse(node, path, "a list", cure, mood, findings)
             }
         },
         Shape::Map(value_shape) => match &mut node.data {
@@ -140,20 +133,27 @@ fn inspect(
                 good
             }
             Data::Scalar(_) | Data::List(_) => {
-                let message = format!("`{path}` must be a map, found {}", node.describe());
-                report(
-                    node,
-                    message,
-                    "write `name: value` pairs".to_owned(),
-                    mood,
-                    findings,
-                );
-                false
+                let cure = "write `name: value` pairs".to_owned();
+                refuse(node, path, "a map", cure, mood, findings)
             }
         },
         Shape::Object(object) => inspect_object(node, object, path, mood, findings),
         Shape::Either(forms, wanted) => inspect_either(node, forms, wanted, path, mood, findings),
     }
+}
+
+/// Says what a value must be; it is not good.
+fn refuse(
+    node: &mut Node,
+    path: &str,
+    wanted: &str,
+    cure: String,
+    mood: Mood,
+    findings: &mut Findings,
+) -> bool {
+    let message = format!("`{path}` must be {wanted}, found {}", node.describe());
+    report(node, message, cure, mood, findings);
+    false
 }
 
 fn inspect_object(
@@ -165,15 +165,8 @@ fn inspect_object(
 ) -> bool {
     let Data::Map(entries) = &mut node.data else {
         let keys: Vec<&str> = object.fields.iter().map(|(k, _)| *k).collect();
-        let message = format!("`{path}` must be a map, found {}", node.describe());
-        report(
-            node,
-            message,
-            format!("its keys are {}", keys.join(", ")),
-            mood,
-            findings,
-        );
-        return false;
+        let cure = format!("its keys are {}", keys.join(", "));
+        return refuse(node, path, "a map", cure, mood, findings);
     };
     let mut good = true;
     for (key, value) in entries.iter_mut() {

@@ -3,6 +3,7 @@
 use crate::addons::Addons;
 use crate::facts::{Checks, Facts};
 use crate::manifest::WorkloadType;
+use crate::stack::{Kind, Stack};
 use custom_resources::{Function, functions};
 
 /// The deployment a template is rendered for.
@@ -49,6 +50,15 @@ impl<'a> Scope<'a> {
     /// Environment name.
     pub(crate) fn environment(&self) -> &'a str {
         &self.facts.environment.name
+    }
+
+    /// Adds the parameters of what was uploaded, and the condition that there are addons.
+    pub(crate) fn artifacts(&self, stack: &mut Stack) {
+        let addons = self.facts.addons_template_url.clone();
+        stack.parameter("AddonsTemplateURL", Kind::Optional, addons);
+        stack.condition_set("HasAddons", "AddonsTemplateURL");
+        let key = self.facts.artifacts.kms_key_arn.clone();
+        stack.parameter("ArtifactKeyARN", Kind::Text, key);
     }
 
     /// True if rules that need the environment are applied.

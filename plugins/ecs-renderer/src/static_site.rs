@@ -155,17 +155,7 @@ impl Site {
         stack.parameter("AppName", Kind::Text, scope.app());
         stack.parameter("EnvName", Kind::Text, scope.environment());
         stack.parameter("WorkloadName", Kind::Text, scope.name);
-        stack.parameter(
-            "AddonsTemplateURL",
-            Kind::Optional,
-            scope.facts.addons_template_url.clone(),
-        );
-        stack.parameter(
-            "ArtifactKeyARN",
-            Kind::Text,
-            scope.facts.artifacts.kms_key_arn.clone(),
-        );
-        stack.condition_set("HasAddons", "AddonsTemplateURL");
+        scope.artifacts(&mut stack);
         bucket(&mut stack);
         self.distribution(scope, &mut stack);
         if self.manages_domain() {

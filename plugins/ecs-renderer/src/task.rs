@@ -281,11 +281,7 @@ impl Task {
         stack.parameter("TaskCPU", Kind::Text, self.cpu.value.to_string());
         stack.parameter("TaskMemory", Kind::Text, self.memory.value.to_string());
         stack.parameter("TaskCount", Kind::Number, self.count.parameter());
-        stack.parameter(
-            "AddonsTemplateURL",
-            Kind::Optional,
-            facts.addons_template_url.clone(),
-        );
+        scope.artifacts(stack);
         let file = |container: &str| facts.env_files.get(container).cloned().unwrap_or_default();
         stack.parameter("EnvFileARN", Kind::Optional, file(scope.name));
         for sidecar in &self.sidecars {
@@ -298,12 +294,6 @@ impl Task {
         if self.logging.routes() {
             stack.parameter("LoggingEnvFileARN", Kind::Optional, file(ROUTER));
         }
-        stack.parameter(
-            "ArtifactKeyARN",
-            Kind::Text,
-            facts.artifacts.kms_key_arn.clone(),
-        );
-        stack.condition_set("HasAddons", "AddonsTemplateURL");
         stack.condition_set("HasEnvFile", "EnvFileARN");
         self.uploads(scope, stack);
         for sidecar in &self.sidecars {

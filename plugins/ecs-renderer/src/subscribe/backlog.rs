@@ -4,8 +4,8 @@ use super::Subscribe;
 use crate::cfn;
 use crate::cfn::{Value, attribute, join, reference, resource, sub};
 use crate::count::Count;
-use crate::custom_resource::{Function, on_cluster};
-use crate::iam::{Role, allow, allow_if, named, policy};
+use crate::custom_resource::{Function, looking_at_services};
+use crate::iam::{Role, allow, named, policy};
 use crate::scope::Scope;
 use crate::stack::Stack;
 
@@ -59,14 +59,7 @@ impl Subscribe {
         let role = Role::function(vec![policy(
             "BacklogPerTaskCalculatorAccess",
             vec![
-                named(
-                    "ECS",
-                    allow_if(
-                        cfn!(["ecs:DescribeServices"]),
-                        "*",
-                        on_cluster("ClusterName"),
-                    ),
-                ),
+                looking_at_services(),
                 named(
                     "SQS",
                     allow(

@@ -20,30 +20,12 @@ pub fn parse(text: &str, file: u16) -> Result<Node, YamlError> {
     let mut parser = Parser::new_from_str(text);
     loop {
         let Some((event, span)) = builder.next(&mut parser)? else {
-            return Ok(Node {
-                span: Span {
-                    file,
-                    line: 1,
-                    column: 1,
-                    length: 1,
-                },
-                tag: None,
-                data: Data::Map(Vec::new()),
-            });
+            return Ok(nothing(file));
         };
         match event {
             Event::StreamStart | Event::DocumentStart(_) | Event::Nothing => {}
             Event::StreamEnd | Event::DocumentEnd => {
-                return Ok(Node {
-                    span: Span {
-                        file,
-                        line: 1,
-                        column: 1,
-                        length: 1,
-                    },
-                    tag: None,
-                    data: Data::Map(Vec::new()),
-                });
+                return Ok(nothing(file));
             }
             Event::Alias(_)
             | Event::Scalar(..)
@@ -52,6 +34,21 @@ pub fn parse(text: &str, file: u16) -> Result<Node, YamlError> {
             | Event::SequenceEnd
             | Event::MappingEnd => return builder.node(&mut parser, event, span, 0),
         }
+    }
+}
+
+/// What a file without a document holds.
+fn nothing(file: u16) -> Node {
+    let span = Span {
+        file,
+        line: 1,
+        column: 1,
+        length: 1,
+    };
+    Node {
+        span,
+        tag: None,
+        data: Data::Map(Vec::new()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Secrets: text that is used and never shown. Any layer may use this one; it uses none.
 //!
 //! `store` holds a project's secrets and `dotenv` reads their files, `encode` writes them for their sinks, `redact`
-//! takes them out of everything that comes back.
+//! takes them out of everything that comes back, `vault` fetches them from password managers.
 
 use std::fmt;
 
@@ -11,6 +11,7 @@ pub mod dotenv;
 pub mod encode;
 pub mod redact;
 pub mod store;
+pub mod vault;
 
 pub use encode::Encoding;
 pub use redact::Redactor;

@@ -1,7 +1,9 @@
 //! The command line: what can be asked for, and who answers.
 //!
 //! * [`arguments`]: the flags that commands share.
+//! * `faces`: whose command line it is, by the name plimsoll was called by.
 //! * [`environment`]: everything taken from the process's surroundings, in one place.
+//! * [`kamal`]: Kamal's own command line.
 //! * [`footing`]: the runtime and the network that a command runs on.
 //! * [`start`]: from arguments and surroundings to a host that is ready.
 //! * [`run`]: `deploy`, `plan` and `config`.
@@ -10,7 +12,9 @@
 
 pub mod arguments;
 pub mod environment;
+mod faces;
 pub mod footing;
+pub mod kamal;
 pub mod package;
 pub mod plugin;
 pub mod run;
@@ -88,7 +92,12 @@ pub fn main() -> ExitCode {
 
 /// The same for a given command line, beginning with the name it was called by, on a given footing.
 pub fn main_on(line: impl IntoIterator<Item = OsString>, footing: Footing) -> ExitCode {
-    let cli = match Cli::try_parse_from(line) {
+    let line: Vec<OsString> = line.into_iter().collect();
+    let cli = match faces::seen(line) {
+        faces::Line::Kamal { face, words } => return kamal::run(footing, face, &words),
+        faces::Line::Own(line) => Cli::try_parse_from(line),
+    };
+    let cli = match cli {
         Ok(cli) => cli,
         Err(other) => return unparsed(&other),
     };
@@ -99,7 +108,11 @@ pub fn main_on(line: impl IntoIterator<Item = OsString>, footing: Footing) -> Ex
     match cli.command {
         Command::Deploy(arguments) => run::run(
             runtime,
-            Goal::Deploy,
+            if arguments.diff {
+                Goal::Plan
+            } else {
+                Goal::Deploy
+            },
             &arguments.target,
             &arguments.wanted(),
         ),

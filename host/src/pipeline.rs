@@ -91,6 +91,13 @@ pub struct Request {
     pub command: String,
 }
 
+impl Request {
+    /// What is asked for, in Kamal's words: `deploy`, `app stop`.
+    pub fn command(&self) -> &str {
+        self.asked["command"].as_str().unwrap_or("deploy")
+    }
+}
+
 impl Host {
     /// A plugin, ready to be called, with powers for one call.
     ///

@@ -507,3 +507,111 @@ fn errors_are_json_too_when_json_is_asked_for() {
     );
     assert!(!Path::new(&project.root().join("plimsoll.lock")).exists());
 }
+
+#[test]
+fn a_symlink_called_kamal_answers_as_kamal() {
+    let project = Project::new(MANIFEST);
+    let kamal = project.folder.path().join("kamal");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_plimsoll"), &kamal).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = std::process::Command::new(&kamal)
+            .args(arguments)
+            .current_dir(project.root())
+            .env("HOME", project.folder.path())
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    };
+    for (arguments, code, said) in [
+        (&["version"][..], 0, "2.12.0\n"),
+        (&["help", "deploy"], 0, "kamal deploy"),
+        (&["tree"], 0, "├─ accessory"),
+        (&["docs", "boot"], 0, "parallel_roles"),
+        (
+            &["deploy", "--bogus"],
+            1,
+            "was called with arguments [\"--bogus\"]",
+        ),
+        (&["deplyo"], 1, "Could not find command \"deplyo\""),
+        (
+            &["lock", "acquire"],
+            1,
+            "No value provided for required options '--message'",
+        ),
+        (&["remove"], 0, "Aborted"),
+        (
+            &[
+                "secrets",
+                "fetch",
+                "-a",
+                "test",
+                "--account",
+                "x",
+                "--from",
+                "V",
+                "terces",
+            ],
+            0,
+            "{\"V/terces\":\"secret/V\"}\n",
+        ),
+        (
+            &["secrets", "fetch", "-a", "test", "x"],
+            0,
+            "No value provided for required options '--account'",
+        ),
+        (&["secrets", "extract", "A", "{\"x/A\":\"1\"}"], 0, "1\n"),
+        (
+            &["secrets", "extract", "B", "{}"],
+            1,
+            "Could not find secret B",
+        ),
+    ] {
+        let (got, text) = run(arguments);
+        assert_eq!(got, Some(code), "{arguments:?}: {text}");
+        assert!(text.contains(said), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn kamals_commands_answer_below_plimsolls_name_too() {
+    let project = Project::new(MANIFEST);
+    assert!(
+        project
+            .succeeds(&["app", "logs", "-h"])
+            .contains("Usage:\n  plimsoll app logs")
+    );
+    assert!(
+        project
+            .succeeds(&["kamal", "help"])
+            .contains("kamal rollback [VERSION]")
+    );
+    assert!(
+        project
+            .fails(2, &["rollback"])
+            .contains("was called with no arguments")
+    );
+}
+
+#[test]
+fn an_alias_of_the_project_is_a_command() {
+    let project = Project::new(&format!(
+        "{MANIFEST}aliases:\n  v: version\n  round: round\n"
+    ));
+    assert_eq!(project.succeeds(&["kamal", "v"]), "2.12.0\n");
+    assert!(project.fails(1, &["kamal", "round"]).contains("circle"));
+}
+
+#[test]
+fn secrets_files_fetch_from_vaults_without_a_kamal_on_the_path() {
+    let project = Project::new(MANIFEST);
+    project.write(
+        ".kamal/secrets",
+        "ALL=$(kamal secrets fetch --adapter test --account me 'a b' C)\nA=$(kamal secrets extract 'a b' $ALL)\nC=$(kamal secrets extract C $ALL)\n",
+    );
+    let printed = project.succeeds(&["kamal", "secrets", "print"]);
+    assert!(
+        printed.contains("\nC=C\n") && printed.contains("A=b a\n"),
+        "{printed}"
+    );
+}

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
+use serde_json::json;
 
 /// Which project, which part of it, and how much to say.
 #[derive(Clone, Debug, Default, Args)]
@@ -57,9 +58,21 @@ pub struct Deploy {
     /// Carry the plan out without asking.
     #[arg(short = 'y', long)]
     pub yes: bool,
+    /// Show what would be done, and change nothing: the same as `plan`.
+    #[arg(long)]
+    pub diff: bool,
     /// Build without the cache.
     #[arg(long)]
     pub no_cache: bool,
+    /// Wait for a deploy lock that somebody else holds.
+    #[arg(long)]
+    pub lock_wait: bool,
+    /// How many seconds to wait for it.
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    pub lock_wait_timeout: u32,
+    /// Seconds between two attempts.
+    #[arg(long, value_name = "SECONDS", default_value_t = 15)]
+    pub lock_wait_interval: u32,
 }
 
 /// Flags of `plan`.
@@ -80,7 +93,7 @@ pub struct Plan {
 }
 
 /// What a command asks for beyond its target.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Wanted {
     /// Approve without asking.
     pub yes: bool,
@@ -90,6 +103,23 @@ pub struct Wanted {
     pub facts: Option<PathBuf>,
     /// Where to record one.
     pub save_facts: Option<PathBuf>,
+    /// What renderer and driver are told.
+    pub asked: serde_json::Value,
+    /// The name plimsoll was called by, for commands that it names.
+    pub program: &'static str,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self {
+            yes: false,
+            no_cache: false,
+            facts: None,
+            save_facts: None,
+            asked: json!({ "command": "deploy" }),
+            program: "plimsoll",
+        }
+    }
 }
 
 impl Deploy {
@@ -98,6 +128,12 @@ impl Deploy {
         Wanted {
             yes: self.yes,
             no_cache: self.no_cache,
+            asked: json!({
+                "command": "deploy",
+                "lock-wait": self.lock_wait,
+                "lock-wait-timeout": self.lock_wait_timeout,
+                "lock-wait-interval": self.lock_wait_interval,
+            }),
             ..Wanted::default()
         }
     }

@@ -11,7 +11,7 @@ use super::arguments::{Target, Wanted};
 use super::environment::Environment;
 use super::start;
 use crate::pipeline::{DeployError, Goal, deploy};
-use crate::report::{Event, Format, Reporter, Verbosity};
+use crate::report::{Event, Format, Reporter, Verbosity, Verdict};
 
 /// Runs a command to its exit code.
 pub(super) fn run(
@@ -23,65 +23,96 @@ pub(super) fn run(
     if target.wants_help() {
         return help(goal);
     }
-    let verbosity = match (target.quiet, target.verbose) {
-        (true, _) => Verbosity::Quiet,
-        (false, true) => Verbosity::Verbose,
-        (false, false) => Verbosity::Normal,
+    let ground = match Ground::lay(runtime, target) {
+        Ok(ground) => ground,
+        Err(code) => return code,
     };
-    let format = if target.json {
-        Format::Json
-    } else {
-        Format::Text
-    };
-    let environment = match Environment::read() {
-        Ok(environment) => environment,
-        Err(error) => {
-            return fail(
+    ground.run(goal, target, wanted)
+}
+
+/// What a command stands on: what surrounds it, who speaks for it, and how its time runs.
+pub(super) struct Ground {
+    pub(super) environment: Environment,
+    pub(super) reporter: Arc<Reporter>,
+    pub(super) runtime: Runtime,
+}
+
+impl Ground {
+    /// Reads the surroundings. What goes wrong was said.
+    pub(super) fn lay(
+        runtime: fn() -> io::Result<Runtime>,
+        target: &Target,
+    ) -> Result<Self, ExitCode> {
+        let verbosity = match (target.quiet, target.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, true) => Verbosity::Verbose,
+            (false, false) => Verbosity::Normal,
+        };
+        let format = if target.json {
+            Format::Json
+        } else {
+            Format::Text
+        };
+        let environment = Environment::read().map_err(|error| {
+            fail(
                 &Reporter::new(format, verbosity, false),
                 &error.to_string(),
                 &[],
                 1,
-            );
-        }
-    };
-    let reporter = Arc::new(Reporter::new(format, verbosity, environment.colour()));
-    let runtime = match runtime() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            return fail(
-                &reporter,
-                &format!("failed to start the runtime: {error}"),
-                &[],
-                1,
-            );
-        }
-    };
-    let result = runtime.block_on(async {
-        let (request, host) =
-            start::start(goal, target, wanted, &environment, reporter.clone()).await?;
-        deploy::deploy(&request, &host).await
-    });
-    // Calls that outlived an interruption are in the journal as begun; nobody waits for them.
-    runtime.shutdown_background();
-    match result {
-        Ok(verdict) => {
-            if goal != Goal::Config {
-                reporter.emit(&Event::Verdict(&verdict));
+            )
+        })?;
+        let reporter = Arc::new(Reporter::new(format, verbosity, environment.colour()));
+        let runtime = runtime().map_err(|error| {
+            let why = format!("failed to start the runtime: {error}");
+            fail(&reporter, &why, &[], 1)
+        })?;
+        Ok(Self {
+            environment,
+            reporter,
+            runtime,
+        })
+    }
+
+    /// Through the pipeline, to the exit code.
+    pub(super) fn run(self, goal: Goal, target: &Target, wanted: &Wanted) -> ExitCode {
+        let result = self.runtime.block_on(async {
+            let (request, host) = start::start(
+                goal,
+                target,
+                wanted,
+                &self.environment,
+                self.reporter.clone(),
+            )
+            .await?;
+            deploy::deploy(&request, &host).await
+        });
+        self.end(result.map(|verdict| (goal != Goal::Config).then_some(verdict)))
+    }
+
+    /// Says how it ended.
+    pub(super) fn end(self, result: Result<Option<Verdict>, DeployError>) -> ExitCode {
+        // Calls that outlived an interruption are in the journal as begun; nobody waits for them.
+        self.runtime.shutdown_background();
+        match result {
+            Ok(verdict) => {
+                if let Some(verdict) = verdict {
+                    self.reporter.emit(&Event::Verdict(&verdict));
+                }
+                ExitCode::SUCCESS
             }
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            let code = if matches!(error, DeployError::Interrupted(_)) {
-                130
-            } else {
-                1
-            };
-            fail(&reporter, &error.to_string(), &error.hints(), code)
+            Err(error) => {
+                let code = if matches!(error, DeployError::Interrupted(_)) {
+                    130
+                } else {
+                    1
+                };
+                fail(&self.reporter, &error.to_string(), &error.hints(), code)
+            }
         }
     }
 }
 
-fn fail(reporter: &Reporter, message: &str, hints: &[String], code: u8) -> ExitCode {
+pub(super) fn fail(reporter: &Reporter, message: &str, hints: &[String], code: u8) -> ExitCode {
     reporter.error(message, hints);
     ExitCode::from(code)
 }

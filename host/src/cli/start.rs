@@ -6,10 +6,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::arguments::{Target, Wanted};
 use super::environment::Environment;
+use super::kamal::secrets::substitute;
 use crate::capability::Run;
 use crate::capability::hosts::Hosts;
 use crate::capability::run::Parts;
@@ -81,7 +80,8 @@ pub(super) async fn start(
         reporter: reporter.clone(),
         interrupt: interrupt.clone(),
         journal: journal_path(environment, &project, &deployment_id),
-        hosts: Hosts::new(ssh_config(&project.envelope.ssh, &secrets, environment)),
+        hosts: Hosts::new(ssh_config(&project.envelope.ssh, &secrets, environment))
+            .lending(project.envelope.registry.local_port()),
         fingerprint_key: fingerprint_key(&environment.state)?,
         secret_variables: secret_variables(&project.envelope.secrets),
         also_hidden: project.hidden(),
@@ -93,7 +93,7 @@ pub(super) async fn start(
     let request = Request {
         goal,
         deployment_id,
-        asked: json!({ "command": "deploy" }),
+        asked: wanted.asked.clone(),
         version: target
             .version
             .clone()
@@ -108,7 +108,7 @@ pub(super) async fn start(
         primary: target.primary,
         facts: wanted.facts.clone(),
         save_facts: wanted.save_facts.clone(),
-        command: format!("plimsoll deploy{}", target.repeated()),
+        command: format!("{} deploy{}", wanted.program, target.repeated()),
     };
     let sandbox = Sandbox::new(cache, interrupt.clone())?;
     Ok((
@@ -208,9 +208,9 @@ fn unselected(error: SelectError, project: &Project, reporter: &Reporter) -> Dep
     }
 }
 
-fn secrets(project: &Project) -> SecretStore {
+pub(super) fn secrets(project: &Project) -> SecretStore {
     let (root, variables) = (project.root.clone(), project.environment.clone());
-    project.secrets(Box::new(move |line| shell::run(line, &root, &variables)))
+    project.secrets(Box::new(move |line| substitute(line, &root, &variables)))
 }
 
 /// Names of the variables in containers that hold secrets.

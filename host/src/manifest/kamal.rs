@@ -55,6 +55,8 @@ pub struct Envelope {
     pub secrets: Vec<SecretUse>,
     /// How images are built.
     pub builder: Builder,
+    /// Commands that stand for others: name and command line.
+    pub aliases: Vec<(String, String)>,
 }
 
 /// A container registry.
@@ -86,6 +88,23 @@ pub struct Builder {
     pub dockerfile: Option<String>,
     /// URL of a remote builder: `ssh://docker@builder`.
     pub remote: Option<String>,
+    /// Secrets that the build may ask for, by name.
+    pub secrets: Vec<String>,
+    /// Which SSH agents it may ask, as written.
+    pub ssh: Option<String>,
+    /// Values of build arguments, as written.
+    pub arguments: Vec<String>,
+    /// Where layers are kept for the next build.
+    pub cache: Option<Cache>,
+}
+
+/// Where layers are kept for the next build.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cache {
+    /// Its image, without the registry's server.
+    pub image: Option<String>,
+    /// `mode=max,…`
+    pub options: Vec<String>,
 }
 
 impl Registry {
@@ -96,6 +115,12 @@ impl Registry {
             .as_deref()
             .and_then(|s| s.strip_prefix("localhost"));
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    }
+
+    /// Its port, when it runs on the deployer's machine.
+    pub fn local_port(&self) -> Option<u16> {
+        let server = self.server.as_deref()?;
+        server.strip_prefix("localhost:")?.parse().ok()
     }
 
     fn read(node: Option<&Rc<Node>>) -> Self {
@@ -177,7 +202,31 @@ impl Envelope {
                 context: text(builder, "context"),
                 dockerfile: text(builder, "dockerfile"),
                 remote: text(builder, "remote"),
+                secrets: texts(builder.and_then(|builder| builder.get("secrets"))),
+                ssh: text(builder, "ssh"),
+                arguments: builder
+                    .and_then(|builder| builder.get("args"))
+                    .map(|args| args.entries().iter())
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|entry| Some(entry.value.text()?.to_owned()))
+                    .collect(),
+                cache: builder
+                    .and_then(|builder| builder.get("cache"))
+                    .map(|cache| Cache {
+                        image: cache
+                            .get("image")
+                            .and_then(|image| Some(image.text()?.to_owned())),
+                        options: cache
+                            .get("options")
+                            .and_then(|options| options.text())
+                            .into_iter()
+                            .flat_map(|options| options.split(','))
+                            .map(ToOwned::to_owned)
+                            .collect(),
+                    }),
             },
+            aliases: aliases(root.get("aliases")),
             service,
             registry,
             roles,
@@ -245,6 +294,14 @@ impl Envelope {
 fn root_text(root: &Node, key: &str, default: &str) -> String {
     let given = root.get(key).and_then(|node| node.text());
     given.unwrap_or(default).to_owned()
+}
+
+fn aliases(node: Option<&Rc<Node>>) -> Vec<(String, String)> {
+    let entries = node.map(|node| node.entries()).unwrap_or_default();
+    entries
+        .iter()
+        .filter_map(|entry| Some((entry.key.clone(), entry.value.text()?.to_owned())))
+        .collect()
 }
 
 fn text(node: Option<&Rc<Node>>, key: &str) -> Option<String> {

@@ -132,7 +132,12 @@ impl Host {
             .collect();
         let undo = output("previous-version")
             .map(|version| format!("{} -P --version {version}", request.command));
-        let mut text = format!("deployed {} to {}", plan.context.version, hosts.join(", "));
+        let mut text = match request.command() {
+            "deploy" | "redeploy" | "setup" => {
+                format!("deployed {} to {}", plan.context.version, hosts.join(", "))
+            }
+            _ => outcome.summary.clone(),
+        };
         for (name, value) in &outcome.outputs {
             if !matches!(name.as_str(), "hosts" | "previous-version") {
                 text.push_str(&format!(", {name} {value}"));

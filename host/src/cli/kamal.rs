@@ -1,0 +1,211 @@
+//! Kamal's command line: `plimsoll kamal …`, a symlink called `kamal`, and most of it below plimsoll's own name.
+//!
+//! * [`table`]: commands and options, as data.
+//! * [`parse`]: words to a call, by Thor's rules.
+//! * [`asked`]: from a call to what the pipeline is asked.
+//! * [`help`]: help and the tree.
+//! * [`local`]: what the host answers alone: `version`, `docs`, `init`.
+//! * [`secrets`]: `secrets …`, and commands in secrets files.
+//! * [`words`]: a shell's words.
+
+mod asked;
+mod help;
+mod local;
+mod parse;
+pub(super) mod secrets;
+mod table;
+mod words;
+
+use std::process::ExitCode;
+
+use super::arguments::Target;
+use super::footing::Footing;
+use super::run::{Ground, fail};
+use super::start;
+use crate::pipeline::{DeployError, Goal};
+use crate::report::{Format, Reporter, Verbosity};
+use crate::wire::shell;
+pub(super) use asked::Face;
+use parse::{Asked, Call, Misuse, parse};
+use table::{COMMANDS, Deed, GROUPS, OWN, Opt};
+
+/// Commands of Kamal that plimsoll has itself, under its own rules.
+const ITS_OWN: &[&str] = &["deploy", "config"];
+
+/// How deep aliases may go: Kamal follows them for ever.
+const ALIASES: usize = 16;
+
+/// Whether a first word after `plimsoll` is answered here.
+pub(super) fn also_ours(word: &str) -> bool {
+    let command = COMMANDS
+        .iter()
+        .any(|command| command.path == word && !command.hidden);
+    let group = GROUPS.iter().any(|(name, _)| *name == word);
+    (command || group) && !ITS_OWN.contains(&word)
+}
+
+/// Answers a command line, without the name it was called by.
+pub(super) fn run(footing: Footing, face: Face, argv: &[String]) -> ExitCode {
+    let runtime = match footing.take() {
+        Ok(runtime) => runtime,
+        Err(why) => return super::failed(&why),
+    };
+    let mut argv = argv.to_vec();
+    for _ in 0..ALIASES {
+        match understood(face, &argv) {
+            Ok(Asked::Help(about)) => return say(&help::about(&about, face.program(), own(face))),
+            Ok(Asked::Tree) => return say(&help::tree(face.program())),
+            Ok(Asked::Run(call)) => {
+                let target = call.target();
+                return match Ground::lay(runtime, &target) {
+                    Ok(ground) => answer(ground, face, &call, &target),
+                    Err(code) => code,
+                };
+            }
+            Err(Misuse::Unknown { word, near }) => match alias(&argv, &word) {
+                Some(line) => argv = line,
+                None => return misused(face, &Misuse::Unknown { word, near }),
+            },
+            Err(other) => return misused(face, &other),
+        }
+    }
+    misused(
+        face,
+        &Misuse::Other("aliases go round in a circle".to_owned()),
+    )
+}
+
+fn own(face: Face) -> &'static [Opt] {
+    match face {
+        Face::Kamal => &[],
+        Face::Plimsoll => OWN,
+    }
+}
+
+/// The command line as it is read. A `-h` without hosts is help, below plimsoll's own name.
+fn understood(face: Face, argv: &[String]) -> Result<Asked, Misuse> {
+    let asked = parse(argv, own(face))?;
+    match asked {
+        Asked::Run(call)
+            if face == Face::Plimsoll
+                && call.text("hosts") == Some("hosts")
+                && argv.iter().any(|word| word == "-h") =>
+        {
+            Ok(Asked::Help(call.command.path.to_owned()))
+        }
+        asked => Ok(asked),
+    }
+}
+
+/// The command line that an alias of the project stands for.
+fn alias(argv: &[String], word: &str) -> Option<Vec<String>> {
+    if argv.first().is_none_or(|first| first != word) {
+        return None;
+    }
+    // Which configuration has it depends on the options behind it.
+    let rest = ["audit".to_owned()]
+        .into_iter()
+        .chain(argv[1..].iter().cloned());
+    let target = match parse(&rest.collect::<Vec<_>>(), OWN) {
+        Ok(Asked::Run(call)) => call.target(),
+        Ok(Asked::Help(_) | Asked::Tree) | Err(_) => Target::default(),
+    };
+    let environment = super::environment::Environment::read().ok()?;
+    let silent = Reporter::new(Format::Text, Verbosity::Quiet, false);
+    let project = start::read_project(&target, &environment, &silent).ok()?;
+    let aliases = &project.envelope.aliases;
+    let (_, line) = aliases.iter().find(|(name, _)| name == word)?;
+    let words = words::split(line)?.into_iter();
+    Some(words.chain(argv[1..].iter().cloned()).collect())
+}
+
+fn answer(ground: Ground, face: Face, call: &Call, target: &Target) -> ExitCode {
+    if call.is("confirmed")
+        || !call
+            .command
+            .options
+            .iter()
+            .any(|option| option.name == "confirmed")
+    {
+        return carry_out(ground, face, call, target);
+    }
+    // Kamal asks, and goes on with `y` alone; plimsoll's own face asks for the plan anyway.
+    if face == Face::Plimsoll || ground.reporter.can_ask() && ground.reporter.ask(&question(call)) {
+        return carry_out(ground, face, call, target);
+    }
+    ground.reporter.data("Aborted\n");
+    ExitCode::SUCCESS
+}
+
+fn question(call: &Call) -> String {
+    match call.command.path {
+        "remove" => "This will remove all containers and images. Are you sure?".to_owned(),
+        "upgrade" => {
+            "This will replace Traefik with kamal-proxy and restart all accessories".to_owned()
+        }
+        "accessory upgrade" => "This will restart all accessories".to_owned(),
+        "accessory remove" => {
+            let name = call.words.first().map_or("all", String::as_str);
+            format!(
+                "This will remove all containers, images and data directories for {name}. Are you sure?"
+            )
+        }
+        _ => "This will cause a brief outage on each host. Are you sure?".to_owned(),
+    }
+}
+
+fn carry_out(ground: Ground, face: Face, call: &Call, target: &Target) -> ExitCode {
+    if call.command.deed == Deed::Servers {
+        return ground.run(Goal::Deploy, target, &call.wanted(face));
+    }
+    let environment = &ground.environment;
+    let told: Result<String, DeployError> = match call.command.path {
+        "version" => Ok(local::version(face)),
+        "docs" => local::docs(call.words.first().map(String::as_str)),
+        "init" => local::init(&environment.folder, call.is("bundle")),
+        "config" => return ground.run(Goal::Config, target, &call.wanted(face)),
+        "secrets fetch" | "secrets extract" => {
+            let programs = shell::Local {
+                folder: &environment.folder,
+                environment: &environment.variables,
+            };
+            let told = secrets::answer(call, &programs).map(|text| format!("{text}\n"));
+            match told {
+                Err(why) if why == secrets::NO_ACCOUNT => Ok(format!("{why}\n")),
+                told => told.map_err(DeployError::Project),
+            }
+        }
+        "secrets print" => start::read_project(target, environment, &ground.reporter)
+            .map(|project| start::secrets(&project))
+            .and_then(|secrets| {
+                secrets::printed(&secrets).map_err(|error| DeployError::Project(error.to_string()))
+            }),
+        other => Err(DeployError::Refused(format!("`{other}` is not there yet"))),
+    };
+    let told = told.map(|text| {
+        ground.reporter.data(&text);
+        None
+    });
+    ground.end(told)
+}
+
+fn say(text: &str) -> ExitCode {
+    Reporter::new(Format::Text, Verbosity::Normal, true).data(text);
+    ExitCode::SUCCESS
+}
+
+/// A command line that makes no sense: Kamal's exit code is 1, plimsoll's 2.
+fn misused(face: Face, misuse: &Misuse) -> ExitCode {
+    let text = misuse.to_string();
+    let (text, hints) = match text.split_once("\nhint: ") {
+        Some((text, hint)) => (text, vec![hint.to_owned()]),
+        None => (text.as_str(), Vec::new()),
+    };
+    let text = text.strip_prefix("ERROR: ").unwrap_or(text);
+    let reporter = Reporter::new(Format::Text, Verbosity::Normal, true);
+    let code = match face {
+        Face::Kamal => 1,
+        Face::Plimsoll => 2,
+    };
+    fail(&reporter, text, &hints, code)
+}

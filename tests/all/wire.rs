@@ -1000,9 +1000,14 @@ fn build(folder: &Folder, dockerfile: &str, tags: &[String]) -> Build {
         target: None,
         labels: vec![],
         tags: tags.to_vec(),
-        platform: None,
+        platforms: vec![],
         no_cache: false,
         pull: false,
+        cache_from: vec![],
+        cache_to: vec![],
+        provenance: None,
+        sbom: None,
+        builder: None,
     }
 }
 
@@ -1189,6 +1194,7 @@ async fn a_build_gets_private_base_images_and_secrets() {
     let private = Private {
         logins: vec![right.clone()],
         secrets: secrets.clone(),
+        ..Private::default()
     };
     let mut lines = Vec::new();
     let mut note = |event| {
@@ -1206,6 +1212,7 @@ async fn a_build_gets_private_base_images_and_secrets() {
         let private = Private {
             logins,
             secrets: secrets.clone(),
+            ..Private::default()
         };
         let error = unwrap_err(engine.build_with(&request, &private, &mut |_| {}).await);
         assert!(
@@ -1221,10 +1228,85 @@ async fn a_build_gets_private_base_images_and_secrets() {
     }
     let private = Private {
         logins: vec![right],
-        secrets: vec![],
+        ..Private::default()
     };
     let error = unwrap_err(engine.build_with(&request, &private, &mut |_| {}).await);
     assert!(matches!(&error, WireError::BuildFailed { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn buildkit_itself_builds_what_the_engines_own_build_cannot_be_asked() {
+    let _lab = Lab::up(0).unwrap();
+    let engine = engine_here().await;
+    let folder = shell_context("solve");
+    let tag = format!("plimsoll-wire-solve:{}", std::process::id());
+    let dockerfile = format!(
+        "{SHELL}ARG GREETING=none\nRUN --mount=type=secret,id=token echo \"$GREETING $(cat /run/secrets/token)\"\n"
+    );
+    let request = Build {
+        arguments: vec![("GREETING".into(), "wörld".into())],
+        labels: vec![("service".into(), "app".into())],
+        no_cache: true,
+        // A cache that this Engine doesn't know: it is passed over, but only BuildKit itself can be asked for it.
+        cache_from: vec!["type=gha".into()],
+        ..build(
+            &folder,
+            &dockerfile,
+            &[tag.clone(), format!("{tag}-second")],
+        )
+    };
+    let private = Private {
+        secrets: vec![("token".into(), "hünter2".into())],
+        ..Private::default()
+    };
+    let mut lines = Vec::new();
+    let mut note = |event| {
+        if let BuildEvent::Output { line, .. } = event {
+            lines.push(line);
+        }
+    };
+    let id = engine
+        .build_with(&request, &private, &mut note)
+        .await
+        .unwrap();
+    assert!(
+        lines.iter().any(|line| line == "wörld hünter2"),
+        "{lines:?}"
+    );
+    let image = engine
+        .inspect_image(&format!("{tag}-second"))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(image["Config"]["Labels"]["service"], "app");
+    assert!(id.starts_with("sha256:"), "{id}");
+
+    let broken = Build {
+        cache_from: vec!["type=gha".into()],
+        ..build(
+            &folder,
+            &format!("{SHELL}RUN false\n"),
+            std::slice::from_ref(&tag),
+        )
+    };
+    let error = unwrap_err(engine.build(&broken, &mut |_| {}).await);
+    assert!(
+        matches!(&error, WireError::BuildFailed { step, .. } if step.contains("RUN false")),
+        "{error:?}"
+    );
+
+    let several = Build {
+        platforms: vec!["linux/amd64".into(), "linux/arm64".into()],
+        ..build(&folder, SHELL, std::slice::from_ref(&tag))
+    };
+    let error = unwrap_err(engine.build(&several, &mut |_| {}).await);
+    assert!(
+        matches!(&error, WireError::BuilderTooSimple { .. }),
+        "{error:?}"
+    );
+    for tag in [tag.clone(), format!("{tag}-second")] {
+        engine.remove_image(&tag).await.unwrap();
+    }
 }
 
 #[tokio::test]

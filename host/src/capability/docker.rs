@@ -595,6 +595,8 @@ async fn pull(
     {
         return Ok(wanted.clone());
     }
+    let lent = run.hosts.lend_registry(host, image).await;
+    lent.map_err(|error| from_wire(&error))?;
     let credentials = credentials
         .map(|c| {
             Ok(Credentials {

@@ -55,6 +55,7 @@ pub(crate) fn from_wire(error: &WireError) -> CapError {
         | WireError::NameTaken { place, .. }
         | WireError::DiskFull { place, .. } => remote(place, 0),
         WireError::BuildFailed { .. }
+        | WireError::BuilderTooSimple { .. }
         | WireError::Invalid { .. }
         | WireError::NoRepository { .. }
         | WireError::NoGit

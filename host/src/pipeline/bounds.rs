@@ -3,7 +3,7 @@
 
 use crate::manifest::Envelope;
 use crate::wit::renderer::exports::plimsoll::deploy::renderer::{
-    Build, Credentials, HookPoint, Image, Output,
+    Build, Builder, Credentials, HookPoint, Image, Output,
 };
 use crate::wit::types::Part;
 
@@ -59,6 +59,14 @@ fn check_image(image: &Image, envelope: &Envelope) -> Result<(), String> {
     if let Some(login) = &image.registry {
         check_login(login, envelope)?;
     }
+    if let Some(port) = image.local_registry {
+        let own = envelope.registry.server.as_deref().unwrap_or_default();
+        if own != format!("localhost:{port}") {
+            return Err(format!(
+                "start a registry on port {port} of this machine, and the manifest's own is `{own}`"
+            ));
+        }
+    }
     image
         .build
         .iter()
@@ -112,7 +120,103 @@ fn check_build(build: &Build, envelope: &Envelope) -> Result<(), String> {
             ));
         }
     }
-    Ok(())
+    let arguments = build.args.iter().map(|(_, value)| value);
+    check_expansions(arguments, &envelope.builder.arguments, "a build argument")?;
+    match &build.builder {
+        Some(builder) => check_builder(builder, envelope),
+        None => Ok(()),
+    }
+}
+
+fn check_builder(builder: &Builder, envelope: &Envelope) -> Result<(), String> {
+    let own = &envelope.builder;
+    if let Some(remote) = builder
+        .remote
+        .as_ref()
+        .filter(|remote| own.remote.as_ref() != Some(remote))
+    {
+        return Err(format!(
+            "build on `{remote}`, which the manifest does not name"
+        ));
+    }
+    if let Some(name) = builder
+        .secrets
+        .iter()
+        .find(|name| !own.secrets.contains(name))
+    {
+        return Err(format!(
+            "give secret `{name}` to the build, which the manifest does not"
+        ));
+    }
+    if let Some(agents) = &builder.ssh {
+        let Some(written) = &own.ssh else {
+            return Err("give the build an SSH agent, which the manifest does not".to_owned());
+        };
+        check_expansions(
+            std::iter::once(agents),
+            std::slice::from_ref(written),
+            "builder/ssh",
+        )?;
+    }
+    builder
+        .cache_from
+        .iter()
+        .chain(&builder.cache_to)
+        .try_for_each(|entry| check_cache(entry, envelope))
+}
+
+fn check_cache(entry: &str, envelope: &Envelope) -> Result<(), String> {
+    let refused = || format!("keep layers at `{entry}`, which the manifest does not name");
+    let cache = envelope.builder.cache.as_ref().ok_or_else(refused)?;
+    let image = envelope.image.as_deref().unwrap_or(&envelope.service);
+    let image = cache
+        .image
+        .clone()
+        .unwrap_or_else(|| format!("{image}-build-cache"));
+    let reference = match &envelope.registry.server {
+        Some(server) => format!("{server}/{image}"),
+        None => image,
+    };
+    let known = |part: &str| match part.split_once('=') {
+        Some(("type", _)) => true,
+        Some(("ref", text)) => text == reference,
+        Some(_) | None => cache.options.iter().any(|option| option == part),
+    };
+    entry
+        .split(',')
+        .all(known)
+        .then_some(())
+        .ok_or_else(refused)
+}
+
+/// What the deployer's shell would put in must stand so in the manifest: variables of this machine are nobody else's.
+fn check_expansions<'v>(
+    mut values: impl Iterator<Item = &'v Vec<Part>>,
+    written: &[String],
+    what: &str,
+) -> Result<(), String> {
+    values.try_for_each(|value| {
+        value.iter().try_for_each(|part| {
+            let text = match part {
+                Part::Remote(expansion) => &expansion.text,
+                Part::Inherit(name) => name,
+                Part::File(file) => return Err(format!("put file `{}` into {what}", file.path)),
+                Part::Text(_) | Part::Secret(_) | Part::Slot(_) => return Ok(()),
+            };
+            let forms = [
+                format!("${{{text}}}"),
+                format!("${text}"),
+                format!("$({text})"),
+            ];
+            let stands = |written: &String| forms.iter().any(|form| written.contains(form));
+            match written.iter().any(stands) {
+                true => Ok(()),
+                false => Err(format!(
+                    "put `{text}` of this machine into {what}, which the manifest does not"
+                )),
+            }
+        })
+    })
 }
 
 fn secret(part: &Part) -> Option<&str> {
@@ -133,9 +237,9 @@ fn is_inside(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wit::types::{Encoding, SecretRef};
+    use crate::wit::types::{Encoding, Expansion, SecretRef};
 
-    const MANIFEST: &str = "service: app\nimage: team/app\nregistry:\n  server: reg.example.com\n  username: [USER]\n  password: [PASSWORD]\nservers: [web-1]\nbuilder: {arch: amd64, context: ../shared}\n";
+    const MANIFEST: &str = "service: app\nimage: team/app\nregistry:\n  server: reg.example.com\n  username: [USER]\n  password: [PASSWORD]\nservers: [web-1]\nbuilder: {arch: amd64, context: ../shared, remote: 'ssh://b', secrets: [TOKEN], args: {A: '${HOST_A}'}, ssh: default=$SSH_AUTH_SOCK, cache: {type: registry, options: mode=max}}\n";
 
     fn secret_value(name: &str) -> Vec<Part> {
         vec![Part::Secret(SecretRef {
@@ -144,19 +248,50 @@ mod tests {
         })]
     }
 
+    fn expansion(text: &str) -> Part {
+        Part::Remote(Expansion {
+            text: text.into(),
+            command: false,
+            split: false,
+        })
+    }
+
+    fn builder(output: &mut Output) -> &mut Builder {
+        let build = output.images[0].build.as_mut().expect("has one");
+        build.builder.as_mut().expect("has one")
+    }
+
     fn honest() -> Output {
         let build = Build {
             context: Some("../shared".into()),
             dockerfile: "docker/Dockerfile".into(),
             target: None,
-            args: vec![("A".into(), vec![Part::Text("b".into())])],
+            args: vec![("A".into(), vec![expansion("HOST_A")])],
             labels: vec![],
             platforms: vec![],
             tags: vec![
                 "reg.example.com/team/app:1".into(),
                 "reg.example.com/team/app:latest".into(),
             ],
-            builder: None,
+            builder: Some(Builder {
+                name: None,
+                driver: "docker-container".into(),
+                local_platforms: vec![],
+                remote_platforms: vec!["linux/amd64".into()],
+                remote: Some("ssh://b".into()),
+                cache_from: vec!["type=registry,ref=reg.example.com/team/app-build-cache".into()],
+                cache_to: vec![
+                    "type=registry,ref=reg.example.com/team/app-build-cache,mode=max".into(),
+                ],
+                secrets: vec!["TOKEN".into()],
+                ssh: Some(vec![
+                    Part::Text("default=".into()),
+                    expansion("SSH_AUTH_SOCK"),
+                ]),
+                provenance: None,
+                sbom: None,
+                pack: None,
+            }),
         };
         let login = Credentials {
             server: Some("reg.example.com".into()),
@@ -190,7 +325,7 @@ mod tests {
         let hooks = ["pre-build".to_owned()];
         assert_eq!(check(&honest(), &envelope, &hooks), Ok(()));
         type Twist = fn(&mut Output);
-        let twists: [(Twist, &str); 10] = [
+        let twists: [(Twist, &str); 16] = [
             (|o| o.hooks[0].name = "/bin/bash".into(), "run `/bin/bash`"),
             (
                 |o| o.hooks[0].name = "../../evil".into(),
@@ -239,6 +374,36 @@ mod tests {
             (
                 |o| o.images[0].build.as_mut().expect("has one").dockerfile = "a/../../b".into(),
                 "Dockerfile `a/../../b`",
+            ),
+            (
+                |o| builder(o).remote = Some("ssh://evil".into()),
+                "build on `ssh://evil`",
+            ),
+            (
+                |o| builder(o).secrets.push("PASSWORD".into()),
+                "give secret `PASSWORD` to the build",
+            ),
+            (
+                |o| builder(o).ssh = Some(vec![expansion("AWS_SECRET_ACCESS_KEY")]),
+                "`AWS_SECRET_ACCESS_KEY` of this machine",
+            ),
+            (
+                |o| {
+                    builder(o)
+                        .cache_to
+                        .push("type=registry,ref=evil.example.com/x".into())
+                },
+                "keep layers at",
+            ),
+            (
+                |o| {
+                    o.images[0].build.as_mut().expect("has one").args[0].1 = vec![expansion("HOME")]
+                },
+                "`HOME` of this machine into a build argument",
+            ),
+            (
+                |o| o.images[0].local_registry = Some(22),
+                "start a registry on port 22",
             ),
         ];
         for (twist, why) in twists {

@@ -1,9 +1,13 @@
-//! Images: built, pushed, and their digests put into the plan's slots. The host's own Docker Engine and registry
+//! Images: built, pushed, and their digests put into the plan's slots. The host's own Docker Engines and registry
 //! login do it, after approval; no component takes part.
+//!
+//! * [`recipe`]: from what the renderer wants to what BuildKit is asked.
+//! * [`nodes`]: the Engines that build, each for its platforms; the registry on this machine.
+
+mod nodes;
+mod recipe;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::json;
 
@@ -13,12 +17,13 @@ use crate::capability::run::Readers;
 use crate::interrupt::Level;
 use crate::plan::{ApprovedPlan, BoundPlan};
 use crate::report::Event;
-use crate::wire::build::{Build, BuildEvent, Private};
-use crate::wire::git::Repository;
-use crate::wire::{Credentials, Engine, WireError, context, registry};
+use crate::wire::build::BuildEvent;
+use crate::wire::{Credentials, Engine, WireError, registry};
 use crate::wit::renderer::exports::plimsoll::deploy::renderer::{
     Build as Wanted, Credentials as Login, Image, Output,
 };
+use crate::wit::types::Severity;
+use nodes::Node;
 
 /// Makes the images of an approved plan and binds their digests.
 ///
@@ -29,27 +34,45 @@ pub async fn build(
     host: &Host,
     approved: ApprovedPlan,
 ) -> Result<BoundPlan, DeployError> {
-    let slots = tokio::select! {
-        // First: what fails because of Ctrl-C, such as a hook in the same terminal, is an interruption too.
-        biased;
-        () = host.interrupt.reached(Level::Settle) => {
-            Err(DeployError::Interrupted("; no server was changed".to_owned()))
-        }
-        made = make_all(request, host, &approved.plan().rendered) => made,
-    }?;
+    let slots = made(request, host, &approved.plan().rendered).await?;
     approved.bind(slots).map_err(|why| DeployError::Plan {
         plugin: host.plugins.renderer.name.clone(),
         why,
     })
 }
 
-/// Slot to digest, of all images.
+/// Slot to digest, of all images, unless the user interrupts.
+///
+/// # Errors
+/// When an image can't be built, pushed or found.
+pub async fn made(
+    request: &Request,
+    host: &Host,
+    rendered: &Output,
+) -> Result<BTreeMap<String, String>, DeployError> {
+    tokio::select! {
+        // First: what fails because of Ctrl-C, such as a hook in the same terminal, is an interruption too.
+        biased;
+        () = host.interrupt.reached(Level::Settle) => {
+            Err(DeployError::Interrupted("; no server was changed".to_owned()))
+        }
+        made = make_all(request, host, rendered) => made,
+    }
+}
+
 async fn make_all(
     request: &Request,
     host: &Host,
     rendered: &Output,
 ) -> Result<BTreeMap<String, String>, DeployError> {
-    if rendered.images.iter().any(|image| image.build.is_some()) {
+    let builds: Vec<&Wanted> = rendered
+        .images
+        .iter()
+        .filter_map(|image| image.build.as_ref())
+        .collect();
+    if !builds.is_empty() {
+        // Before a hook that may take its time.
+        nodes::check_local(&builds).await?;
         run_hooks(host, rendered, "before-build").await?;
     }
     let mut slots = BTreeMap::new();
@@ -60,155 +83,115 @@ async fn make_all(
     Ok(slots)
 }
 
+fn failed(doing: &str, image: &Image) -> impl Fn(WireError) -> DeployError {
+    let doing = format!("{doing} {}", image.reference);
+    move |source| DeployError::Wire {
+        doing: doing.clone(),
+        source,
+    }
+}
+
 /// The digest of one image, built and pushed if need be.
 async fn make(request: &Request, host: &Host, image: &Image) -> Result<String, DeployError> {
-    let login = image
-        .registry
-        .as_ref()
-        .map(|login| credentials(host, login))
-        .transpose()?;
-    let fail = |doing: &str| {
-        let doing = format!("{doing} {}", image.reference);
-        move |source: WireError| DeployError::Wire { doing, source }
-    };
-    let Some(wanted) = &image.build else {
-        return match &login {
-            Some(login) => {
-                let found = registry::manifest_digest(&image.reference, Some(login))
-                    .await
-                    .map_err(fail("find image"))?;
-                found.ok_or_else(|| missing(image, &login.server))
-            }
-            None => {
-                let engine = Engine::local().await.map_err(fail("find image"))?;
-                let found = engine
-                    .inspect_image(&image.reference)
-                    .await
-                    .map_err(fail("find image"))?;
-                found
-                    .and_then(|there| there["Id"].as_str().map(str::to_owned))
-                    .ok_or_else(|| missing(image, "this machine's Docker Engine"))
-            }
-        };
-    };
-    let engine = Engine::local().await.map_err(fail("build image"))?;
-    host.stage("build", format!("Building {}", image.reference));
-    let (folder, dockerfile, clone) = context_folder(host, wanted).await?;
-    // A clone's own history would make every build a new one; .dockerignore can take it back.
-    let ignore = clone.iter().map(|_| ".git".to_owned()).collect();
-    let arguments = wanted
-        .args
-        .iter()
-        .map(|(name, value)| {
-            Ok((
-                name.clone(),
-                host.run
-                    .resolve(value, Readers::Recipient)
-                    .map_err(DeployError::Capability)?
-                    .expose()
-                    .to_owned(),
-            ))
-        })
-        .collect::<Result<_, DeployError>>()?;
-    let recipe = Build {
-        context: context::Context {
-            folder,
-            dockerfile,
-            ignore,
-        },
-        arguments,
-        target: wanted.target.clone(),
-        labels: wanted.labels.clone(),
-        tags: wanted.tags.clone(),
-        platform: wanted.platforms.first().cloned(),
-        no_cache: request.no_cache,
-        pull: false,
-    };
-    journal(host, "image.build", image, &wanted.tags)?;
-    let private = Private {
-        logins: login.iter().cloned().collect(),
-        secrets: Vec::new(),
-    };
-    let id = engine
-        .build_with(&recipe, &private, &mut |event| progress(host, &event))
+    let login = image.registry.as_ref();
+    let login = login.map(|login| credentials(host, login)).transpose()?;
+    match &image.build {
+        None => find(image, login.as_ref()).await,
+        Some(wanted) => build_and_push(request, host, image, wanted, login.as_ref()).await,
+    }
+}
+
+async fn find(image: &Image, login: Option<&Credentials>) -> Result<String, DeployError> {
+    let fail = failed("find image", image);
+    if login.is_some() || image.local_registry.is_some() {
+        let found = registry::manifest_digest(&image.reference, login).await;
+        let place = login.map_or("the registry on this machine", |login| &login.server);
+        return found.map_err(fail)?.ok_or_else(|| missing(image, place));
+    }
+    let engine = Engine::local().await.map_err(&fail)?;
+    let found = engine
+        .inspect_image(&image.reference)
         .await
-        .map_err(fail("build"))?;
-    let Some(login) = &login else { return Ok(id) };
-    host.stage("push", format!("Pushing {}", image.reference));
-    journal(host, "image.push", image, &wanted.tags)?;
-    let mut digest = None;
-    for tag in &wanted.tags {
-        let pushed = engine
-            .push(tag, Some(login), &mut |_| {})
-            .await
-            .map_err(fail("push"))?;
-        digest.get_or_insert(pushed);
-    }
-    digest.ok_or_else(|| missing(image, &login.server))
+        .map_err(&fail)?;
+    found
+        .and_then(|there| there["Id"].as_str().map(str::to_owned))
+        .ok_or_else(|| missing(image, "this machine's Docker Engine"))
 }
 
-/// Folder and Dockerfile of a build, and the clone they are in when there is one.
-async fn context_folder(
+async fn build_and_push(
+    request: &Request,
     host: &Host,
+    image: &Image,
     wanted: &Wanted,
-) -> Result<(PathBuf, PathBuf, Option<Clone>), DeployError> {
-    let root = &host.project.root;
-    let Some(context) = &wanted.context else {
-        let fail = |source| DeployError::Wire {
-            doing: "make a clean copy of HEAD to build from".to_owned(),
-            source,
-        };
-        let repository = Repository::find(root).await.map_err(fail)?;
-        if repository.uncommitted().await.map_err(fail)?.is_some() {
-            host.run.note(
-                crate::wit::types::Severity::Warning,
-                "what is not committed does not get into the image (builder.context is not set)"
-                    .to_owned(),
-            );
-        }
-        let clone = Clone::new().map_err(|source| {
-            fail(WireError::Io {
-                what: "a temporary folder".into(),
-                source,
-            })
-        })?;
-        repository.clone_head(clone.path()).await.map_err(fail)?;
-        // The project may be a folder within its repository.
-        let folder = clone.path().join(
-            root.strip_prefix(repository.toplevel())
-                .unwrap_or(Path::new("")),
-        );
-        return Ok((folder.clone(), folder.join(&wanted.dockerfile), Some(clone)));
+    login: Option<&Credentials>,
+) -> Result<String, DeployError> {
+    if let Some(port) = image.local_registry {
+        journal(host, "registry.start", image, json!({ "port": port }))?;
+        nodes::start_registry(port)
+            .await
+            .map_err(failed("start the registry on this machine for", image))?;
+    }
+    let private = recipe::private(host, wanted, login)?;
+    let nodes = nodes::of(host, image, wanted).await?;
+    host.stage("build", format!("Building {}", image.reference));
+    let source = recipe::source(host, wanted).await?;
+    let recipe = recipe::recipe(host, wanted, &source, request.no_cache)?;
+    journal(host, "image.build", image, recipe::in_words(wanted))?;
+    let build = async |node: &Node| {
+        let recipe = recipe.clone().for_platforms(&node.platforms);
+        let mut hear = |event: BuildEvent| progress(host, &event);
+        let built = node.engine.build_with(&recipe, &private, &mut hear).await;
+        built.map_err(failed("build", image))
     };
-    Ok((root.join(context), root.join(&wanted.dockerfile), None))
+    let ids = futures::future::try_join_all(nodes.iter().map(build)).await?;
+    if login.is_none() && image.local_registry.is_none() {
+        return ids
+            .into_iter()
+            .next()
+            .ok_or_else(|| missing(image, "any builder"));
+    }
+    host.stage("push", format!("Pushing {}", image.reference));
+    journal(host, "image.push", image, json!({ "tags": wanted.tags }))?;
+    push(image, wanted, &nodes, login).await
 }
 
-/// A temporary folder, removed when it is dropped.
-struct Clone(PathBuf);
-
-impl Clone {
-    fn new() -> std::io::Result<Self> {
-        use std::os::unix::fs::DirBuilderExt;
-        let stamp = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or(Duration::ZERO)
-            .as_nanos();
-        let path =
-            std::env::temp_dir().join(format!("plimsoll-clone-{}-{stamp}", std::process::id()));
-        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Self(path))
+/// Pushes every tag. An image of several Engines is pushed by each, and put together at the registry.
+async fn push(
+    image: &Image,
+    wanted: &Wanted,
+    nodes: &[Node],
+    login: Option<&Credentials>,
+) -> Result<String, DeployError> {
+    let fail = failed("push", image);
+    let place = || missing(image, login.map_or("the registry", |login| &login.server));
+    let tags = match nodes {
+        [_] => wanted.tags.as_slice(),
+        _ => wanted.tags.get(..1).unwrap_or_default(),
+    };
+    let mut parts = Vec::new();
+    for node in nodes {
+        let mut digest = None;
+        for tag in tags {
+            let pushed = node
+                .engine
+                .push(tag, login, &mut |_| {})
+                .await
+                .map_err(&fail)?;
+            digest.get_or_insert(pushed);
+        }
+        let digest = digest.ok_or_else(place)?;
+        let platforms = node
+            .platforms
+            .iter()
+            .map(|platform| (platform.clone(), digest.clone()));
+        parts.extend(platforms.collect::<BTreeMap<_, _>>());
+        if nodes.len() == 1 {
+            return Ok(digest);
+        }
     }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Clone {
-    fn drop(&mut self) {
-        // What can't be removed is in the temporary folder, where the system removes it.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+    registry::join_platforms(&wanted.tags, &parts, login)
+        .await
+        .map_err(fail)
 }
 
 fn credentials(host: &Host, login: &Login) -> Result<Credentials, DeployError> {
@@ -231,9 +214,9 @@ fn journal(
     host: &Host,
     operation: &str,
     image: &Image,
-    tags: &[String],
+    arguments: serde_json::Value,
 ) -> Result<(), DeployError> {
-    let entry = json!({"plugin": "host", "operation": operation, "subject": image.reference, "arguments": {"tags": tags}});
+    let entry = json!({"plugin": "host", "operation": operation, "subject": image.reference, "arguments": arguments});
     host.run
         .journal
         .write("intent", &entry)
@@ -260,6 +243,10 @@ fn progress(host: &Host, event: &BuildEvent) {
         BuildEvent::Done { .. } => {}
         BuildEvent::Output { line, .. } => emit(line),
     }
+}
+
+fn warn(host: &Host, text: &str) {
+    host.run.note(Severity::Warning, text.to_owned());
 }
 
 fn missing(image: &Image, place: &str) -> DeployError {

@@ -1,30 +1,35 @@
 //! Building an image with the Engine's own BuildKit.
 //!
 //! The context goes up as a tar, progress comes back; beside it BuildKit asks for logins and secrets through a session.
-//! Every Engine since 18.09 has this built in, without the buildx plugin.
+//! Every Engine since 18.09 has this built in, without the buildx plugin. What `/build` can't be asked, [`solve`] asks
+//! BuildKit itself.
 
+mod grpc;
 mod protobuf;
 mod session;
+mod solve;
 mod trace;
 
 use std::{
     collections::{HashMap, VecDeque},
     io::{self, Write},
+    path::PathBuf,
+    sync::Arc,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use futures::stream;
 use hyper::body::Bytes;
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::wire::{
     Credentials, Engine, Hidden, WireError,
-    context::Context,
+    context::{Context, Prepared},
     docker::{Said, query, request, with_body},
 };
 
-use session::Session;
+use session::{Offer, Session};
 
 /// How many lines of a failing step's output the error has.
 const LAST_LINES: usize = 30;
@@ -42,12 +47,53 @@ pub struct Build {
     pub labels: Vec<(String, String)>,
     /// `repository:tag` names of the image.
     pub tags: Vec<String>,
-    /// `linux/arm64`; the Engine's own when `None`.
-    pub platform: Option<String>,
+    /// `linux/arm64`; the Engine's own when there is none.
+    pub platforms: Vec<String>,
     /// Run every step anew.
     pub no_cache: bool,
     /// Ask the registries for newer base images.
     pub pull: bool,
+    /// Where to take steps from that were run before: `type=registry,ref=…`, as buildx has it.
+    pub cache_from: Vec<String>,
+    /// Where to put the steps for the next time.
+    pub cache_to: Vec<String>,
+    /// `mode=min`, `true`; buildx's words.
+    pub provenance: Option<String>,
+    /// A list of what is in the image: `true`, or its generator.
+    pub sbom: Option<String>,
+    /// The name that BuildKit is told of who builds.
+    pub builder: Option<String>,
+}
+
+impl Build {
+    /// What only an Engine can do that keeps images in containerd, if there is any such thing in it.
+    fn beyond_engine(&self) -> Option<&'static str> {
+        let wanted = |attestation: &Option<String>| {
+            attestation.as_deref().is_some_and(|kind| kind != "false")
+        };
+        [
+            (self.platforms.len() > 1, "an image for several platforms"),
+            (!self.cache_to.is_empty(), "exporting the cache"),
+            (wanted(&self.provenance), "attesting the provenance"),
+            (wanted(&self.sbom), "a list of what is in the image (sbom)"),
+        ]
+        .into_iter()
+        .find_map(|(is, what)| is.then_some(what))
+    }
+
+    /// The same, for these platforms alone, when there are any.
+    pub fn for_platforms(mut self, platforms: &[String]) -> Self {
+        if !platforms.is_empty() {
+            self.platforms = platforms.to_vec();
+        }
+        self
+    }
+
+    /// Whether it has to be BuildKit itself that is asked.
+    fn is_rich(&self) -> bool {
+        let elsewhere = |entry: &String| solve::cache(entry).0 != "registry";
+        self.beyond_engine().is_some() || self.cache_from.iter().any(elsewhere)
+    }
 }
 
 /// What a build may ask for while it runs. It stays in memory: neither context nor image has it.
@@ -57,6 +103,8 @@ pub struct Private {
     pub logins: Vec<Credentials>,
     /// What `RUN --mount=type=secret,id=…` gets, by id.
     pub secrets: Vec<(String, Hidden)>,
+    /// Sockets of SSH agents for `RUN --mount=type=ssh,id=…`, by id.
+    pub agents: Vec<(String, PathBuf)>,
 }
 
 /// How a build gets on.
@@ -105,27 +153,26 @@ impl Engine {
     ) -> Result<String, WireError> {
         let name = build.tags.first().map_or("the image", String::as_str);
         let call = self.image(&format!("building {name}"), name);
-        let context = build.context.clone();
-        let prepared = context.prepare()?;
-        let session = Session::open(self, &call, private).await?;
-        let parameters = parameters(build, &prepared.dockerfile, session.id())?;
+        build
+            .tags
+            .iter()
+            .try_for_each(|tag| crate::wire::docker::check_image(tag).map(drop))?;
+        let prepared = Arc::new(build.context.prepare()?);
+        let open = Offer {
+            private: private.clone(),
+            context: build.is_rich().then(|| Arc::clone(&prepared)),
+        };
+        let session = Session::open(self, &call, open, build.builder.as_deref()).await?;
+        if build.is_rich() {
+            let dockerfile = &prepared.dockerfile;
+            return self
+                .solve(build, dockerfile, &call, &session, progress)
+                .await;
+        }
+        let parameters = parameters(build, &prepared.dockerfile, session.id());
         let path = format!("/build{parameters}");
 
-        let (send, receive) = mpsc::channel::<io::Result<Bytes>>(4);
-        let packing = tokio::task::spawn_blocking(move || {
-            let mut pipe = Pipe {
-                send,
-                buffer: Vec::with_capacity(CHUNK),
-            };
-            let result = prepared.write(&mut pipe);
-            if let Err(error) = &result {
-                // Breaks the request off: a context that ends early must not be built.
-                let _ = pipe
-                    .send
-                    .blocking_send(Err(io::Error::new(error.kind(), error.to_string())));
-            }
-            result
-        });
+        let (receive, packing) = packed(prepared);
         let body = stream::unfold(receive, |mut receive| async {
             Some((receive.recv().await?, receive))
         });
@@ -172,7 +219,7 @@ impl Engine {
     }
 }
 
-fn parameters(build: &Build, dockerfile: &str, session: &str) -> Result<String, WireError> {
+fn parameters(build: &Build, dockerfile: &str, session: &str) -> String {
     let map = |pairs: &[(String, String)]| {
         json!(pairs.iter().cloned().collect::<HashMap<_, _>>()).to_string()
     };
@@ -187,15 +234,27 @@ fn parameters(build: &Build, dockerfile: &str, session: &str) -> Result<String, 
         ("buildargs", arguments.as_str()),
         ("labels", labels.as_str()),
     ]);
-    for tag in &build.tags {
-        crate::wire::docker::check_image(tag)?;
-        pairs.push(("t", tag));
-    }
+    pairs.extend(build.tags.iter().map(|tag| ("t", tag.as_str())));
     if let Some(target) = &build.target {
         pairs.push(("target", target));
     }
-    if let Some(platform) = &build.platform {
-        pairs.push(("platform", platform));
+    pairs.extend(
+        build
+            .platforms
+            .first()
+            .map(|platform| ("platform", platform.as_str())),
+    );
+    let sources = build
+        .cache_from
+        .iter()
+        .flat_map(|entry| solve::cache(entry).1);
+    let sources: Vec<&str> = sources
+        .filter(|(name, _)| *name == "ref")
+        .map(|(_, reference)| reference)
+        .collect();
+    let sources = json!(sources).to_string();
+    if sources != "[]" {
+        pairs.push(("cachefrom", &sources));
     }
     if build.no_cache {
         pairs.push(("nocache", "1"));
@@ -203,7 +262,32 @@ fn parameters(build: &Build, dockerfile: &str, session: &str) -> Result<String, 
     if build.pull {
         pairs.push(("pull", "1"));
     }
-    Ok(query(&pairs))
+    query(&pairs)
+}
+
+/// The context's tar, as it is packed, and the packing itself.
+fn packed(
+    prepared: Arc<Prepared>,
+) -> (
+    mpsc::Receiver<io::Result<Bytes>>,
+    JoinHandle<io::Result<()>>,
+) {
+    let (send, receive) = mpsc::channel::<io::Result<Bytes>>(4);
+    let packing = tokio::task::spawn_blocking(move || {
+        let mut pipe = Pipe {
+            send,
+            buffer: Vec::with_capacity(CHUNK),
+        };
+        let result = prepared.write(&mut pipe);
+        if let Err(error) = &result {
+            // Breaks the request off: a context that ends early must not be built.
+            let _ = pipe
+                .send
+                .blocking_send(Err(io::Error::new(error.kind(), error.to_string())));
+        }
+        result
+    });
+    (receive, packing)
 }
 
 const CHUNK: usize = 256 << 10;

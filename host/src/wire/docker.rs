@@ -193,6 +193,17 @@ impl Engine {
         &self.version
     }
 
+    /// Whether it keeps images in containerd, which holds images of several platforms, and attestations.
+    pub(crate) async fn keeps_images_in_containerd(&self) -> Result<bool, WireError> {
+        let call = self.call("asking how it keeps images", "");
+        let said = self.json(&call, QUICK, request("GET", "/info")).await?;
+        let status = said["DriverStatus"].as_array().into_iter().flatten();
+        Ok(status.filter_map(Value::as_array).any(|pair| {
+            pair.iter()
+                .any(|text| text == "io.containerd.snapshotter.v1")
+        }))
+    }
+
     /// How messages name the Engine's place.
     pub fn place(&self) -> &str {
         &self.transport.place

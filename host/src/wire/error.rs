@@ -113,6 +113,13 @@ pub enum WireError {
         /// The last lines that the step printed.
         output: Vec<String>,
     },
+    /// An Engine keeps images in a way that can't hold what is asked for.
+    #[error("{what} is more than the Docker Engine on {place} can do as it is set up")]
+    BuilderTooSimple {
+        place: String,
+        /// `an image for several platforms`
+        what: String,
+    },
     /// It took too long.
     #[error("{what} took longer than {}", seconds(*after))]
     TimedOut { what: String, after: Duration },
@@ -230,6 +237,9 @@ impl WireError {
                 "run `git init` and commit, or give a version with `--version`".into()
             }
             Self::NoGit => "install git, or give a version with `--version`".into(),
+            Self::BuilderTooSimple { .. } => {
+                "let it keep images in containerd: put {\"features\": {\"containerd-snapshotter\": true}} into /etc/docker/daemon.json there and restart Docker (23 or newer; 29 has it by default)".into()
+            }
             Self::Aws(error) => return error.hint(),
             Self::NotFound { .. }
             | Self::BuildFailed { .. }

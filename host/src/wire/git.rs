@@ -103,6 +103,12 @@ impl Repository {
         Ok(Some(tree.chars().take(16).collect()))
     }
 
+    /// What differs from the last commit, a file a line, as `git status --porcelain` has it; empty when nothing does.
+    pub async fn changes(&self) -> Result<String, WireError> {
+        self.git("reading the status", &["status", "--porcelain"])
+            .await
+    }
+
     /// `user.name`, if it is set.
     pub async fn user_name(&self) -> Result<Option<String>, WireError> {
         self.config("user.name").await

@@ -12,7 +12,7 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE},
 };
 use hyper::{Method, StatusCode, header};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::wire::{Hidden, Refusal, WireError, docker};
@@ -68,71 +68,185 @@ pub async fn manifest_digest(
     image: &str,
     credentials: Option<&Credentials>,
 ) -> Result<Option<String>, WireError> {
-    let registry = docker::registry_of(image);
-    let refused = |refusal, message: String| WireError::RegistryRefused {
-        registry: registry.to_owned(),
-        image: image.to_owned(),
-        refusal,
-        message,
-    };
-    let fault = |fault| match fault {
-        Fault::Untrusted(why) => refused(Refusal::UnknownAuthority, why),
-        Fault::Unreachable(why) => refused(Refusal::Unreachable, why),
-        Fault::Silent => WireError::TimedOut {
-            what: format!("asking {registry} for {image}"),
-            after: LIMIT,
-        },
-    };
+    let mut talk = Conversation::about(image, credentials)?;
     let (base, path) = address(image)?;
     let url = format!("{base}{path}");
-    let ask = |method: Method, login: Option<String>| {
-        let url = url.clone();
-        async move {
-            let mut headers = vec![(header::ACCEPT, MANIFESTS.to_owned())];
-            headers.extend(login.map(|login| (header::AUTHORIZATION, login)));
-            https::send(method, &url, &headers, LIMIT).await
-        }
-    };
-    // A basic login can go along at once: a registry that wants a token says so all the same.
-    let mut login = credentials.map(Credentials::basic);
-    let mut answer = ask(Method::HEAD, login.clone()).await.map_err(fault)?;
-    if answer.status == StatusCode::UNAUTHORIZED
-        && let Some(challenge) = Challenge::parse(&answer)
-    {
-        login = Some(
-            token(&challenge, credentials, registry, &refused)
-                .await
-                .map_err(|error| match error {
-                    TokenError::Fault(why) => fault(why),
-                    TokenError::Refused(error) => error,
-                })?,
-        );
-        answer = ask(Method::HEAD, login.clone()).await.map_err(fault)?;
-    }
+    let accept = [(header::ACCEPT, MANIFESTS.to_owned())];
+    let mut answer = talk.ask(Method::HEAD, &url, &accept, "").await?;
     if answer.status == StatusCode::OK && answer.digest().is_none() {
         // Old registries don't say: the digest is the manifest's own.
-        answer = ask(Method::GET, login).await.map_err(fault)?;
+        answer = talk.ask(Method::GET, &url, &accept, "").await?;
     }
-    let message = || {
-        answer
-            .message()
-            .unwrap_or_else(|| format!("it answered {}", answer.status))
-    };
     match answer.status {
-        StatusCode::OK => {
-            let own = || format!("sha256:{}", hex(&Sha256::digest(&answer.body)));
-            Ok(Some(answer.digest().unwrap_or_else(own)))
-        }
+        StatusCode::OK => Ok(Some(answer.own_digest())),
         StatusCode::NOT_FOUND => Ok(None),
-        StatusCode::UNAUTHORIZED => Err(refused(Refusal::Unauthorized, message())),
-        StatusCode::FORBIDDEN => Err(refused(Refusal::Denied, message())),
-        StatusCode::TOO_MANY_REQUESTS => Err(refused(Refusal::RateLimited, message())),
-        other => Err(WireError::Remote {
-            place: format!("registry {registry}"),
-            what: format!("asking for {image}"),
-            status: other.as_u16(),
-            message: message(),
-        }),
+        _ => Err(talk.unexpected(&answer)),
+    }
+}
+
+/// Makes one image of several, each for its own platforms, and gives it the tags of `references`, which are of one
+/// repository. `parts` are platform, `linux/arm64`, and digest of what was pushed to the same repository. Returns the
+/// digest of the whole.
+pub async fn join_platforms(
+    references: &[String],
+    parts: &[(String, String)],
+    credentials: Option<&Credentials>,
+) -> Result<String, WireError> {
+    let first = references.first().map_or("", String::as_str);
+    let mut talk = Conversation::about(first, credentials)?;
+    let accept = [(header::ACCEPT, MANIFESTS.to_owned())];
+    let mut manifests: Vec<Value> = Vec::new();
+    for (platform, digest) in parts {
+        let (base, path) = address(first)?;
+        let (folder, _) = path.rsplit_once('/').unwrap_or((&path, ""));
+        let url = format!("{base}{folder}/{digest}");
+        let answer = talk.ask(Method::GET, &url, &accept, "").await?;
+        if answer.status != StatusCode::OK {
+            return Err(talk.unexpected(&answer));
+        }
+        manifests.extend(descriptors(platform, digest, &answer.body));
+    }
+    let index = json!({
+        "schemaVersion": 2,
+        "mediaType": INDEX,
+        "manifests": manifests,
+    });
+    let index = index.to_string();
+    for reference in references {
+        let (base, path) = address(reference)?;
+        let kind = [(header::CONTENT_TYPE, INDEX.to_owned())];
+        let answer = talk
+            .ask(Method::PUT, &format!("{base}{path}"), &kind, &index)
+            .await?;
+        if !answer.status.is_success() {
+            return Err(talk.unexpected(&answer));
+        }
+    }
+    Ok(format!("sha256:{}", hex(&Sha256::digest(&index))))
+}
+
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// What an index says of an image: one entry for a manifest, its own entries for an index.
+fn descriptors(platform: &str, digest: &str, body: &[u8]) -> Vec<Value> {
+    let said: Value = serde_json::from_slice(body).unwrap_or_default();
+    if let Some(inner) = said["manifests"].as_array() {
+        return inner.clone();
+    }
+    let mut parts = platform.split('/');
+    let (os, architecture) = (parts.next(), parts.next());
+    let mut platform = json!({ "os": os, "architecture": architecture });
+    if let Some(variant) = parts.next() {
+        platform["variant"] = json!(variant);
+    }
+    let kind = said["mediaType"].as_str();
+    vec![json!({
+        "mediaType": kind.unwrap_or("application/vnd.oci.image.manifest.v1+json"),
+        "digest": digest,
+        "size": body.len(),
+        "platform": platform,
+    })]
+}
+
+/// Questions to one registry about one image, with a login that lasts.
+struct Conversation<'a> {
+    registry: &'a str,
+    image: &'a str,
+    credentials: Option<&'a Credentials>,
+    login: Option<String>,
+}
+
+impl<'a> Conversation<'a> {
+    fn about(image: &'a str, credentials: Option<&'a Credentials>) -> Result<Self, WireError> {
+        Ok(Self {
+            registry: docker::registry_of(docker::check_image(image)?),
+            image,
+            credentials,
+            // A basic login can go along at once: a registry that wants a token says so all the same.
+            login: credentials.map(Credentials::basic),
+        })
+    }
+
+    async fn ask(
+        &mut self,
+        method: Method,
+        url: &str,
+        headers: &[(header::HeaderName, String)],
+        body: &str,
+    ) -> Result<Answer, WireError> {
+        let answer = self.send(method.clone(), url, headers, body).await?;
+        if answer.status != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        let Some(challenge) = Challenge::parse(&answer) else {
+            return Ok(answer);
+        };
+        let refused = |refusal, message| self.refused(refusal, message);
+        let token = token(&challenge, self.credentials, self.registry, &refused).await;
+        self.login = Some(token.map_err(|error| match error {
+            TokenError::Fault(fault) => self.fault(fault),
+            TokenError::Refused(error) => error,
+        })?);
+        self.send(method, url, headers, body).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(header::HeaderName, String)],
+        body: &str,
+    ) -> Result<Answer, WireError> {
+        let login = self.login.iter();
+        let login = login.map(|login| (header::AUTHORIZATION, login.clone()));
+        let headers: Vec<_> = headers.iter().cloned().chain(login).collect();
+        let sent = https::send(method, url, &headers, body, LIMIT).await;
+        sent.map_err(|fault| self.fault(fault))
+    }
+
+    fn refused(&self, refusal: Refusal, message: String) -> WireError {
+        WireError::RegistryRefused {
+            registry: self.registry.to_owned(),
+            image: self.image.to_owned(),
+            refusal,
+            message,
+        }
+    }
+
+    fn fault(&self, fault: Fault) -> WireError {
+        match fault {
+            Fault::Untrusted(why) => self.refused(Refusal::UnknownAuthority, why),
+            Fault::Unreachable(why) => self.refused(Refusal::Unreachable, why),
+            Fault::Silent => WireError::TimedOut {
+                what: format!("asking {} for {}", self.registry, self.image),
+                after: LIMIT,
+            },
+        }
+    }
+
+    fn unexpected(&self, answer: &Answer) -> WireError {
+        let message = answer
+            .message()
+            .unwrap_or_else(|| format!("it answered {}", answer.status));
+        match answer.status {
+            StatusCode::UNAUTHORIZED => self.refused(Refusal::Unauthorized, message),
+            StatusCode::FORBIDDEN => self.refused(Refusal::Denied, message),
+            StatusCode::NOT_FOUND => self.refused(Refusal::NotFound, message),
+            StatusCode::TOO_MANY_REQUESTS => self.refused(Refusal::RateLimited, message),
+            other => WireError::Remote {
+                place: format!("registry {}", self.registry),
+                what: format!("asking for {}", self.image),
+                status: other.as_u16(),
+                message,
+            },
+        }
+    }
+}
+
+impl Answer {
+    fn own_digest(&self) -> String {
+        self.digest()
+            .unwrap_or_else(|| format!("sha256:{}", hex(&Sha256::digest(&self.body))))
     }
 }
 
@@ -229,7 +343,7 @@ async fn token(
         .map(|login| (header::AUTHORIZATION, login.basic()))
         .into_iter()
         .collect();
-    let answer = https::send(Method::GET, &url, &headers, LIMIT)
+    let answer = https::send(Method::GET, &url, &headers, "", LIMIT)
         .await
         .map_err(TokenError::Fault)?;
     let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
@@ -289,6 +403,26 @@ mod tests {
             assert_eq!(base + &path, expected);
         }
         assert!(address("r.io/../a").is_err());
+    }
+
+    #[test]
+    fn an_index_has_manifests_with_their_platforms_and_what_other_indexes_have() {
+        let manifest = r#"{"mediaType":"application/vnd.docker.distribution.manifest.v2+json"}"#;
+        assert_eq!(
+            descriptors("linux/arm64/v8", "sha256:1", manifest.as_bytes()),
+            [json!({
+                "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+                "digest": "sha256:1",
+                "size": manifest.len(),
+                "platform": {"os": "linux", "architecture": "arm64", "variant": "v8"},
+            })]
+        );
+        let index = br#"{"manifests":[{"digest":"sha256:2"},{"digest":"sha256:3"}]}"#;
+        let inner = descriptors("linux/amd64", "sha256:1", index);
+        assert_eq!(
+            inner,
+            [json!({"digest": "sha256:2"}), json!({"digest": "sha256:3"})]
+        );
     }
 
     #[test]

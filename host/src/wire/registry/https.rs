@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     HeaderMap, Method, Request, StatusCode,
     body::Bytes,
@@ -73,9 +73,10 @@ pub(super) async fn send(
     method: Method,
     url: &str,
     headers: &[(HeaderName, String)],
+    body: &str,
     limit: Duration,
 ) -> Result<Answer, Fault> {
-    timeout(limit, exchange(method, url, headers))
+    timeout(limit, exchange(method, url, headers, body))
         .await
         .unwrap_or(Err(Fault::Silent))
 }
@@ -84,6 +85,7 @@ async fn exchange(
     method: Method,
     url: &str,
     headers: &[(HeaderName, String)],
+    body: &str,
 ) -> Result<Answer, Fault> {
     let unreachable = |why: String| Fault::Unreachable(why);
     let (scheme, rest) = url
@@ -112,7 +114,7 @@ async fn exchange(
         request = request.header(name, value);
     }
     let request = request
-        .body(Empty::new())
+        .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
         .map_err(|error| unreachable(error.to_string()))?;
 
     if scheme == "http" {
@@ -155,7 +157,7 @@ pub(super) fn is_local(authority: &str) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
-async fn talk<S>(stream: S, request: Request<Empty<Bytes>>) -> Result<Answer, Fault>
+async fn talk<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Answer, Fault>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {

@@ -476,7 +476,9 @@ mod tests {
                         .command
                         .all_options()
                         .find(|option| option.name == name);
-                    option.is_none_or(|option| option.default != value.to_string())
+                    let default =
+                        option.and_then(|option| serde_json::from_str(option.default).ok());
+                    default.as_ref() != Some(&*value)
                 });
                 (
                     call.command.path.to_owned(),

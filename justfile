@@ -27,8 +27,10 @@ bench:
 # Scores against recorded behaviour of the tools plimsoll replaces (needs ../shared).
 conformance:
     cargo test -p plimsoll --test all -- conformance --nocapture
-    cargo run -q -p ssh-renderer --example config ../shared/conformance/kamal/config/visible/cases.json > target/config.json
-    -python3 ../shared/conformance/kamal/compare.py --config ../shared/conformance/kamal/config/visible/cases.json target/config.json | tail -n 3
+    cargo run -q -p conformance -- cases ../shared/conformance/kamal/cases/visible target/conformance/cases
+    -python3 ../shared/conformance/kamal/compare.py -q --batch ../shared/conformance/kamal/cases/visible target/conformance/cases
+    cargo run -q -p conformance -- config ../shared/conformance/kamal/config/visible/cases.json target/conformance/config.json
+    -python3 ../shared/conformance/kamal/compare.py --config ../shared/conformance/kamal/config/visible/cases.json target/conformance/config.json
 
 # What cfn-lint says of the templates of the conformance data.
 lint-templates:

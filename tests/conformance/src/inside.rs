@@ -1,0 +1,79 @@
+//! The process of one case: plimsoll's own command line, on a simulated clock and a simulated network.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use plimsoll::cli::footing::Footing;
+
+use crate::case::Case;
+use crate::given::Given;
+use crate::network::Simulated;
+use crate::registry::Authority;
+use crate::world::World;
+use crate::{normal, shell};
+
+/// Runs the case that was set up in a folder. What the servers saw is in `seen.json` there, before this returns.
+pub fn run(folder: &Path) -> ExitCode {
+    match prepared(folder) {
+        Ok((world, given, footing)) => {
+            let case = world.lock().case.clone();
+            let code = plimsoll::cli::main_on(line(&case), footing);
+            let document = normal::document(&world.lock(), &given);
+            if let Err(error) = fs::write(folder.join("seen.json"), document.to_string()) {
+                eprintln!("error: {error}");
+            }
+            code
+        }
+        Err(error) => {
+            eprintln!("conformance: {error}");
+            ExitCode::from(99)
+        }
+    }
+}
+
+/// The command line, as the tool takes it.
+fn line(case: &Case) -> Vec<OsString> {
+    let mut words = vec!["plimsoll".to_owned()];
+    words.extend(case.argv.iter().cloned());
+    if case.argv.first().is_some_and(|command| command == "deploy") {
+        words.push("--yes".to_owned());
+    }
+    words.into_iter().map(OsString::from).collect()
+}
+
+type Prepared = (World, Given, Footing);
+
+fn prepared(folder: &Path) -> Result<Prepared, Box<dyn std::error::Error>> {
+    let case: Case = serde_json::from_slice(&fs::read(folder.join("case.json"))?)?;
+    let environment = std::env::vars().collect();
+    let given = Given::read(&folder.join("project"), &case.argv, &environment);
+    let service = given.service();
+    let world = World::new(case, folder, &service, &given.repository());
+    let destination = crate::given::parse(&world.lock().case.argv)
+        .1
+        .remove("--destination");
+    let lock = match destination {
+        Some(destination) => format!("lock-{service}-{destination}"),
+        None => format!("lock-{service}"),
+    };
+    {
+        let mut inner = world.lock();
+        let described = inner.case.state.hosts.clone();
+        for (name, described) in described {
+            shell::settle(inner.host(&name), &described, &lock)?;
+        }
+    }
+    let authority = Authority::new(&folder.join("authority.pem"))?;
+    let footing = Footing {
+        runtime: || {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .start_paused(true)
+                .build()
+        },
+        network: Some(Box::new(Simulated::new(world.clone(), authority))),
+    };
+    Ok((world, given, footing))
+}

@@ -1,0 +1,277 @@
+//! What the servers saw, in Kamal's normal form (README of the conformance set, §2).
+//!
+//! * [`hosts`]: one host; [`container`]: one container; [`stops`]: why containers were stopped.
+//! * [`files`]: what was put on hosts; [`hooks`]: how hooks were called; [`build`]: images.
+//! * [`phases`]: the coarse order; [`words`]: names for what is different every time.
+
+mod build;
+mod container;
+mod files;
+mod hooks;
+mod hosts;
+mod options;
+mod phases;
+mod stops;
+mod words;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::given::Given;
+use crate::world::{Inner, Seen, What};
+
+/// A map as it is printed.
+pub(crate) type Object = Map<String, Json>;
+
+/// What this is derived from.
+pub(crate) struct Facts<'a> {
+    pub(crate) inner: &'a Inner,
+    pub(crate) given: &'a Given,
+    pub(crate) records: Vec<hooks::Record>,
+}
+
+impl Facts<'_> {
+    /// Whether the command begins with these words.
+    pub(crate) fn is(&self, words: &[&str]) -> bool {
+        let said = &self.given.command;
+        words.len() <= said.len() && words.iter().zip(said).all(|(word, said)| *word == said)
+    }
+
+    /// What was done on a host.
+    pub(crate) fn on<'b>(&'b self, host: &'b str) -> impl Iterator<Item = &'b Seen> {
+        self.inner.seen.iter().filter(move |seen| seen.host == host)
+    }
+
+    /// Commands that roll a version out.
+    pub(crate) fn boots(&self) -> bool {
+        [
+            &["deploy"][..],
+            &["redeploy"],
+            &["setup"],
+            &["rollback"],
+            &["app", "boot"],
+        ]
+        .iter()
+        .any(|words| self.is(words))
+    }
+}
+
+/// The normal form, without what only the caller of the process knows.
+pub fn document(inner: &Inner, given: &Given) -> Json {
+    let facts = Facts {
+        inner,
+        given,
+        records: hooks::records(&inner.folder.join("records")),
+    };
+    let mut top = Object::new();
+    let lock = lock(&facts);
+    top.insert("lock_host".into(), json!(lock_host(&facts)));
+    top.insert("lock".into(), lock);
+    top.insert("ssh".into(), ssh(&facts));
+    top.extend(build::all(&facts));
+    let hosts: Object = touched(&facts)
+        .into_iter()
+        .map(|host| (host.clone(), hosts::host(&facts, &host)))
+        .collect();
+    top.insert("hosts".into(), Json::Object(hosts));
+    if let Some((groups, order)) = boots(&facts) {
+        top.insert("boot_groups".into(), groups);
+        top.insert("boot_order".into(), order);
+    }
+    top.insert("phases".into(), json!(phases::phases(&facts)));
+    top.insert("hooks".into(), hooks::all(&facts));
+    top.insert("uploads".into(), files::uploads(&facts));
+    words::placed(Json::Object(top), &words::Names::of(&facts))
+}
+
+/// The same with the exit code and what was printed.
+pub fn finished(mut seen: Json, code: Option<i32>, out: &str, err: &str) -> Json {
+    let names = words::Names::read(&seen);
+    if let Some(top) = seen.as_object_mut() {
+        top.remove("names");
+        top.insert("exit_code".into(), json!(code.unwrap_or(124)));
+        top.insert(
+            "stdout".into(),
+            json!(names.in_text(&format!("{out}\n{err}"))),
+        );
+        if code != Some(0) {
+            top.insert(
+                "error".into(),
+                json!(names.in_text(&format!("{err}\n{out}"))),
+            );
+        }
+    }
+    seen
+}
+
+/// Hosts with something to tell: those that were reached, and when the lock was taken, all that the run is about.
+fn touched(facts: &Facts<'_>) -> BTreeSet<String> {
+    let mut hosts: BTreeSet<String> = facts
+        .inner
+        .seen
+        .iter()
+        .filter(|seen| matches!(seen.what, What::LoggedIn { .. }))
+        .map(|seen| seen.host.clone())
+        .filter(|host| facts.inner.case.state.hosts.contains_key(host) || described(facts, host))
+        .collect();
+    let locked = facts
+        .inner
+        .seen
+        .iter()
+        .any(|seen| matches!(seen.what, What::LockTaken { .. }));
+    if let (true, Some(selected)) = (locked, &facts.given.selected) {
+        hosts.extend(selected.hosts.iter().cloned());
+    }
+    hosts
+}
+
+/// Whether a host is one of the configuration's, and not a way to one.
+fn described(facts: &Facts<'_>, host: &str) -> bool {
+    let config = facts.given.config.as_ref();
+    config.is_some_and(|config| config.all_hosts().contains(&host))
+}
+
+fn lock(facts: &Facts<'_>) -> Json {
+    let (mut name, mut details, mut released, mut asked) = (None, None, false, false);
+    for seen in &facts.inner.seen {
+        match &seen.what {
+            What::LockTaken {
+                name: taken,
+                details: said,
+            } => {
+                (name, details, released) = (Some(taken.clone()), Some(said.clone()), false);
+            }
+            What::LockGone { .. } => released = true,
+            What::Ran { line, .. } if line.contains("lock-") => asked = true,
+            _ => {}
+        }
+    }
+    if !asked && name.is_none() && !released {
+        return Json::Null;
+    }
+    let line = |key: &str| {
+        let details = details.as_deref()?;
+        details
+            .lines()
+            .find_map(|line| line.strip_prefix(key))
+            .map(str::trim)
+    };
+    json!({
+        "name": name, "acquired": name.is_some(), "released": released,
+        "message": line("Message:"), "version": line("Version:"),
+    })
+}
+
+fn lock_host(facts: &Facts<'_>) -> Option<String> {
+    let by_lock = facts.inner.seen.iter().find_map(|seen| match &seen.what {
+        What::LockTaken { .. } | What::LockGone { .. } => Some(seen.host.clone()),
+        What::Ran { line, .. } if line.contains("lock-") => Some(seen.host.clone()),
+        _ => None,
+    });
+    by_lock.or_else(|| Some(facts.given.selected.as_ref()?.primary_host.clone()))
+}
+
+fn ssh(facts: &Facts<'_>) -> Json {
+    let login = facts.inner.seen.iter().find_map(|seen| match &seen.what {
+        What::LoggedIn { user, port, via } if described(facts, &seen.host) => {
+            Some((user, port, via))
+        }
+        _ => None,
+    });
+    let Some((user, port, via)) = login else {
+        return Json::Null;
+    };
+    let mut ssh = Object::new();
+    ssh.insert("user".into(), json!(user));
+    ssh.insert("port".into(), json!(port));
+    if let Some(via) = via {
+        let jumper = facts.inner.seen.iter().find_map(|seen| match &seen.what {
+            What::LoggedIn { user, .. } if seen.host == *via => Some(user.clone()),
+            _ => None,
+        });
+        ssh.insert(
+            "jump".into(),
+            json!(format!("{}@{via}", jumper.unwrap_or_default())),
+        );
+    }
+    // Which of the deployer's own files are read is not for servers to see.
+    let section = facts
+        .given
+        .config
+        .as_ref()
+        .and_then(|config| config.root.get("ssh"));
+    if let Some(section) = section {
+        if let Some(keys) = section.get("keys").filter(|keys| !keys.items().is_empty()) {
+            let keys: Vec<String> = keys
+                .items()
+                .iter()
+                .map(ssh_renderer::yaml::Node::to_text)
+                .collect();
+            ssh.insert("keys".into(), json!(keys));
+        }
+        for key in ["keys_only", "config"] {
+            if let Some(value) = section.get(key).and_then(ssh_renderer::yaml::Node::as_bool) {
+                ssh.insert(key.into(), json!(value));
+            }
+        }
+        if let Some(command) = section.get("proxy_command") {
+            ssh.insert("proxy_command".into(), json!(command.to_text()));
+        }
+    }
+    Json::Object(ssh)
+}
+
+/// Groups of hosts that booted, and how. The order is what was seen: a group that began before the one in front of it
+/// had ended is part of that.
+fn boots(facts: &Facts<'_>) -> Option<(Json, Json)> {
+    let selected = facts.given.selected.as_ref()?;
+    let first = |host: &String| {
+        facts.on(host).find_map(|seen| match &seen.what {
+            What::Created { body, .. } if body["Labels"]["role"].is_string() => Some(seen.at),
+            _ => None,
+        })
+    };
+    let mut groups: Vec<Vec<String>> = Vec::new();
+    let mut ended = None;
+    for group in &selected.groups {
+        let begun: Vec<_> = group.iter().filter_map(first).collect();
+        let Some(begun) = begun.into_iter().min() else {
+            continue;
+        };
+        let overlaps = ended.is_some_and(|ended| begun < ended);
+        match groups.last_mut() {
+            Some(before) if overlaps => before.extend(group.iter().cloned()),
+            _ => groups.push(group.clone()),
+        }
+        let last = group.iter().filter_map(|host| {
+            let healthy = facts.on(host).filter(|seen| {
+                matches!(
+                    seen.what,
+                    What::Started { fresh: true, .. } | What::Proxy { ok: true, .. }
+                )
+            });
+            healthy.map(|seen| seen.at).max()
+        });
+        ended = last.max();
+    }
+    if groups.is_empty() {
+        return None;
+    }
+    let mut order = Object::new();
+    order.insert("gatekeeper".into(), json!(selected.primary_role));
+    order.insert("roles".into(), json!(selected.roles));
+    order.insert("parallel_roles".into(), json!(selected.parallel));
+    order.insert("limit".into(), json!(selected.limit));
+    order.insert("wait".into(), json!(selected.wait));
+    if selected.wait.is_some() {
+        order.insert("waits".into(), json!(groups.len()));
+    }
+    Some((json!(groups), Json::Object(order)))
+}
+
+/// A path with the host's home as it is written in the normal form.
+pub(crate) fn home(path: &str, home: &Path) -> String {
+    path.replace(&home.display().to_string(), "<HOME>")
+}

@@ -1,0 +1,297 @@
+//! How images were built, and what was done for it on the deployer's machine.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use super::hooks::Record;
+use super::words::marked;
+use super::{Facts, Object};
+use crate::world::{LOCAL, What};
+
+/// `build`, `local_login`, `local_registry` and `forwards`, where there is something to say.
+pub(super) fn all(facts: &Facts<'_>) -> Object {
+    let mut top = Object::new();
+    if let Some(build) = by_program(facts).or_else(|| by_engine(facts)) {
+        top.insert("build".into(), build);
+    }
+    let logins: Vec<Json> = facts
+        .on(LOCAL)
+        .filter_map(|seen| match &seen.what {
+            What::Pushed {
+                login: Some(login), ..
+            } => Some(self::login(login)),
+            _ => None,
+        })
+        .take(1)
+        .collect();
+    if !logins.is_empty() {
+        top.insert("local_login".into(), Json::Array(logins));
+    }
+    for seen in facts.on(LOCAL) {
+        if let What::Created { name, body } = &seen.what {
+            let ports = body["HostConfig"]["PortBindings"]
+                .as_object()
+                .cloned()
+                .unwrap_or_default();
+            let port = ports
+                .values()
+                .find_map(|bound| bound[0]["HostPort"].as_str()?.parse::<u32>().ok());
+            if let Some(port) = port {
+                top.insert(
+                    "local_registry".into(),
+                    json!({"container": name, "image": body["Image"], "port": port}),
+                );
+            }
+        }
+    }
+    let mut forwards: BTreeMap<u16, Vec<&String>> = BTreeMap::new();
+    for seen in &facts.inner.seen {
+        if let What::Forwarding { port } = &seen.what {
+            let hosts = forwards.entry(*port).or_default();
+            if !hosts.contains(&&seen.host) {
+                hosts.push(&seen.host);
+            }
+        }
+    }
+    let forwards: Vec<Json> = forwards
+        .into_iter()
+        .map(|(port, hosts)| {
+            let login = facts.inner.seen.iter().find_map(|seen| match &seen.what {
+                What::LoggedIn { user, port, .. } if hosts.contains(&&seen.host) => Some((user, port)),
+                _ => None,
+            });
+            json!({"hosts": hosts, "port": port, "user": login.map(|l| l.0), "ssh_port": login.map(|l| l.1)})
+        })
+        .collect();
+    if !forwards.is_empty() {
+        top.insert("forwards".into(), Json::Array(forwards));
+    }
+    top
+}
+
+/// A login as it is shown: Docker Hub has no server.
+pub(super) fn login(login: &Json) -> Json {
+    let server = login["serveraddress"]
+        .as_str()
+        .filter(|server| !server.contains("docker.io"));
+    json!({"server": server, "username": login["username"], "password": login["password"]})
+}
+
+/// A build by Docker's or pack's command line.
+fn by_program(facts: &Facts<'_>) -> Option<Json> {
+    let build = facts.records.iter().find(|record| {
+        let words: Vec<&str> = record.arguments.iter().map(String::as_str).collect();
+        matches!(
+            (record.program.as_deref(), words.as_slice()),
+            (Some("docker"), ["buildx", "build", ..]) | (Some("pack"), ["build", ..])
+        )
+    })?;
+    let skip = if build.program.as_deref() == Some("pack") {
+        1
+    } else {
+        2
+    };
+    let (mut flags, mut plain): (BTreeMap<String, Vec<String>>, Vec<String>) = Default::default();
+    let mut rest = build.arguments[skip..].iter().peekable();
+    while let Some(word) = rest.next() {
+        let Some(flag) = word.strip_prefix('-') else {
+            plain.push(word.clone());
+            continue;
+        };
+        let flag = flag.trim_start_matches('-');
+        let (name, value) = match flag.split_once('=') {
+            Some((name, value)) => (name, value.to_owned()),
+            None if matches!(
+                flag,
+                "no-cache" | "clear-cache" | "push" | "load" | "pull" | "publish" | "quiet" | "q"
+            ) =>
+            {
+                (flag, "true".to_owned())
+            }
+            None => (flag, rest.next().cloned().unwrap_or_default()),
+        };
+        flags.entry(name.to_owned()).or_default().push(value);
+    }
+    Some(match build.program.as_deref() {
+        Some("pack") => pack(facts, build, &flags, &plain),
+        _ => buildx(facts, build, &flags, &plain),
+    })
+}
+
+type Flags = BTreeMap<String, Vec<String>>;
+
+fn all_of(flags: &Flags, names: &[&str]) -> Vec<String> {
+    names
+        .iter()
+        .filter_map(|name| flags.get(*name))
+        .flatten()
+        .cloned()
+        .collect()
+}
+
+fn one_of(flags: &Flags, names: &[&str]) -> Option<String> {
+    all_of(flags, names).into_iter().next()
+}
+
+fn map(pairs: &[String]) -> Object {
+    let pair = |pair: &String| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (key.to_owned(), marked(value))
+    };
+    pairs.iter().map(pair).collect()
+}
+
+fn buildx(facts: &Facts<'_>, record: &Record, flags: &Flags, plain: &[String]) -> Json {
+    let comma = |values: Vec<String>| -> Vec<String> {
+        values
+            .iter()
+            .flat_map(|value| value.split(','))
+            .map(str::to_owned)
+            .collect()
+    };
+    let id = |secret: &String| {
+        secret
+            .split(',')
+            .find_map(|part| part.strip_prefix("id="))
+            .unwrap_or(secret)
+            .to_owned()
+    };
+    let secrets: Vec<String> = all_of(flags, &["secret"]).iter().map(id).collect();
+    let exported: Vec<&String> = secrets
+        .iter()
+        .filter(|name| record.env.contains_key(*name))
+        .collect();
+    let mut env = Object::new();
+    if let Some(value) = record.env.get("BUILDKIT_NO_CLIENT_TOKEN") {
+        env.insert("BUILDKIT_NO_CLIENT_TOKEN".into(), json!(value));
+    }
+    let created = facts.records.iter().any(|r| {
+        r.arguments
+            .starts_with(&["buildx".to_owned(), "create".to_owned()])
+    });
+    let mut entry = Object::new();
+    for (key, value) in [
+        ("kind", json!("buildx")),
+        (
+            "output",
+            json!(one_of(flags, &["output", "o"]).or_else(|| {
+                flags
+                    .contains_key("push")
+                    .then(|| "type=registry".to_owned())
+            })),
+        ),
+        ("builder", json!(one_of(flags, &["builder"]))),
+        ("platforms", json!(comma(all_of(flags, &["platform"])))),
+        ("tags", json!(all_of(flags, &["t", "tag"]))),
+        ("labels", Json::Object(map(&all_of(flags, &["label"])))),
+        (
+            "build_args",
+            Json::Object(map(&all_of(flags, &["build-arg"]))),
+        ),
+        ("secrets", json!(secrets)),
+        ("secret_env", json!(exported)),
+        ("cache_from", json!(all_of(flags, &["cache-from"]))),
+        ("cache_to", json!(all_of(flags, &["cache-to"]))),
+        ("file", json!(one_of(flags, &["file", "f"]))),
+        ("target", json!(one_of(flags, &["target"]))),
+        (
+            "ssh",
+            one_of(flags, &["ssh"]).map_or(Json::Null, |ssh| marked(&ssh)),
+        ),
+        ("provenance", json!(one_of(flags, &["provenance"]))),
+        ("sbom", json!(one_of(flags, &["sbom"]))),
+        ("no_cache", json!(flags.contains_key("no-cache"))),
+        ("context", json!(plain.first())),
+        ("env", Json::Object(env)),
+        ("clone", json!(cloned(facts, record))),
+    ] {
+        entry.insert(key.into(), value);
+    }
+    if record.env.contains_key("CONFORMANCE_BUILD_FAILS") {
+        entry.insert("failed".into(), json!(true));
+    }
+    if created {
+        entry.insert("builder_created".into(), json!(true));
+    }
+    Json::Object(entry)
+}
+
+/// Whether it was built from a clone: somewhere else than in the project.
+fn cloned(facts: &Facts<'_>, record: &Record) -> bool {
+    let project = facts.inner.folder.join("project");
+    !record.folder.starts_with(&project.display().to_string())
+}
+
+fn pack(facts: &Facts<'_>, record: &Record, flags: &Flags, plain: &[String]) -> Json {
+    let pushes = facts
+        .records
+        .iter()
+        .filter(|r| r.arguments.first().is_some_and(|word| word == "push"));
+    let pushed: Vec<&String> = pushes.filter_map(|r| r.arguments.get(1)).collect();
+    json!({
+        "kind": "pack", "image": plain.first(), "platform": one_of(flags, &["platform"]), "builder": one_of(flags, &["builder", "B"]),
+        "buildpacks": all_of(flags, &["buildpack", "b"]), "tags": all_of(flags, &["t", "tag"]),
+        "clear_cache": flags.contains_key("clear-cache"), "env": map(&all_of(flags, &["env", "e"])),
+        "path": one_of(flags, &["path", "p"]), "creation_time": one_of(flags, &["creation-time"]), "push": pushed,
+        "secret_env": [], "clone": cloned(facts, record),
+    })
+}
+
+/// A build through the Engine's own API.
+fn by_engine(facts: &Facts<'_>) -> Option<Json> {
+    let (query, failed) = facts.on(LOCAL).find_map(|seen| match &seen.what {
+        What::Built { query, failed } => Some((query, *failed)),
+        _ => None,
+    })?;
+    let one = |name: &str| {
+        query
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.clone())
+    };
+    let many = |name: &str| -> Vec<&String> {
+        query
+            .iter()
+            .filter(|(key, _)| key == name)
+            .map(|(_, value)| value)
+            .collect()
+    };
+    let document = |name: &str| -> Json {
+        one(name)
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or_default()
+    };
+    let pushed = facts
+        .on(LOCAL)
+        .any(|seen| matches!(seen.what, What::Pushed { .. }));
+    let mut entry = Object::new();
+    for (key, value) in [
+        ("kind", json!("buildx")),
+        ("output", json!(pushed.then_some("type=registry"))),
+        ("platforms", json!(many("platform"))),
+        ("tags", json!(many("t"))),
+        ("labels", document("labels")),
+        ("build_args", document("buildargs")),
+        ("file", json!(one("dockerfile"))),
+        ("target", json!(one("target"))),
+        ("no_cache", json!(one("nocache").is_some())),
+        ("context", json!(".")),
+        (
+            "clone",
+            json!(
+                facts
+                    .given
+                    .config
+                    .as_ref()
+                    .is_some_and(|config| config.root.dig(&["builder", "context"]).is_none())
+            ),
+        ),
+    ] {
+        entry.insert(key.into(), value);
+    }
+    if failed {
+        entry.insert("failed".into(), json!(true));
+    }
+    Some(Json::Object(entry))
+}

@@ -257,6 +257,21 @@ impl Double {
             .map(|stack| stack.status.clone())
     }
 
+    /// Resource and reason of the first failure of a stack's resources since the last operation began.
+    pub fn failure(&self, name: &str) -> Option<String> {
+        let state = self.world.state();
+        let stack = state.stacks.iter().rev().find(|stack| stack.name == name)?;
+        let begins = |status: &str| matches!(status, "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS");
+        let begun = stack
+            .events
+            .iter()
+            .rposition(|event| event.physical == stack.id && begins(&event.status))?;
+        let mut since = stack.events.iter().skip(begun);
+        let failed = since.find(|event| event.status.ends_with("_FAILED"))?;
+        let reason = failed.reason.as_deref().unwrap_or_default();
+        Some(format!("{}: {reason}", failed.resource))
+    }
+
     /// Waits until a stack has come to rest, and says in which state.
     pub fn wait(&self, name: &str, limit: Duration) -> Result<String, LabError> {
         let (world, name) = (self.world.clone(), name.to_owned());

@@ -1,4 +1,5 @@
-//! The stages of a deploy, each a file, and the straight path through them in [`deploy`].
+//! The stages of a deploy, each a file, and the straight path through them in [`deploy`]. What takes another path:
+//! [`images`] (`build …`), [`registry`], [`servers`] (`server exec`), [`terminal`] (`-i`, `logs -f`) and [`package`].
 //!
 //! Stages know sequence and power; what documents mean is the components' to say.
 
@@ -11,9 +12,13 @@ pub mod deploy;
 pub mod drive;
 pub mod error;
 pub mod facts;
+pub mod images;
 pub mod observe;
 pub mod package;
+pub mod registry;
 pub mod render;
+pub mod servers;
+pub mod terminal;
 pub mod version;
 
 use std::path::PathBuf;

@@ -17,6 +17,7 @@ pub mod git;
 pub mod hidden;
 pub mod hook;
 pub mod network;
+pub mod pack;
 pub mod place;
 mod process;
 pub mod registry;

@@ -59,6 +59,7 @@ pub(crate) fn from_wire(error: &WireError) -> CapError {
         | WireError::Invalid { .. }
         | WireError::NoRepository { .. }
         | WireError::NoGit
+        | WireError::NoTool { .. }
         | WireError::Io { .. } => CapError::Other(message),
     }
 }

@@ -22,7 +22,7 @@ use super::arguments::Target;
 use super::footing::Footing;
 use super::run::{Ground, fail};
 use super::start;
-use crate::pipeline::{DeployError, Goal};
+use crate::pipeline::{DeployError, Goal, images, registry, servers, terminal};
 use crate::report::{Format, Reporter, Verbosity};
 use crate::wire::shell;
 pub(super) use asked::Face;
@@ -155,38 +155,99 @@ fn question(call: &Call) -> String {
 }
 
 fn carry_out(ground: Ground, face: Face, call: &Call, target: &Target) -> ExitCode {
-    if call.command.deed == Deed::Servers {
-        return ground.run(Goal::Deploy, target, &call.wanted(face));
+    let wanted = call.wanted(face);
+    let goal = Goal::Deploy;
+    match route(call, &wanted.asked) {
+        Route::Deploy => ground.run(goal, target, &wanted),
+        Route::Images => ground.walk(goal, target, &wanted, async |request, host| {
+            images::images(request, host).await.map(Some)
+        }),
+        Route::Registry => ground.walk(goal, target, &wanted, async |request, host| {
+            registry::registry(request, host).await.map(Some)
+        }),
+        Route::Servers => ground.walk(goal, target, &wanted, async |request, host| {
+            let verdict = servers::exec(request, host).await?;
+            Ok(Some(verdict).filter(|_| !call.is("raw")))
+        }),
+        Route::Terminal => ground.walk(goal, target, &wanted, async |request, host| {
+            let line = terminal::terminal(request, host).await?;
+            let why = shell::become_program(&line);
+            let program = line.first().map_or("ssh", String::as_str);
+            Err(DeployError::Project(format!(
+                "failed to start `{program}`: {why}"
+            )))
+        }),
+        Route::Config => ground.run(Goal::Config, target, &wanted),
+        Route::Here => {
+            let told = here(&ground, face, call, target).map(|text| {
+                ground.reporter.data(&text);
+                None
+            });
+            ground.end(told)
+        }
     }
+}
+
+/// Which path a command takes.
+enum Route {
+    /// Renderer, differ, policies, driver.
+    Deploy,
+    /// The image alone.
+    Images,
+    /// Logins and the registry on this machine.
+    Registry,
+    /// A command of the user's on servers.
+    Servers,
+    /// With the user's terminal.
+    Terminal,
+    /// The documents.
+    Config,
+    /// No server, no component.
+    Here,
+}
+
+fn route(call: &Call, asked: &serde_json::Value) -> Route {
+    match call.command.path {
+        _ if terminal::needs_terminal(asked) => Route::Terminal,
+        "build push" | "build pull" | "build deliver" | "build dev" => Route::Images,
+        "server exec" => Route::Servers,
+        "config" => Route::Config,
+        path if path.starts_with("registry ") => Route::Registry,
+        _ => match call.command.deed {
+            Deed::Servers => Route::Deploy,
+            Deed::Here => Route::Here,
+        },
+    }
+}
+
+/// What is answered without a component.
+fn here(ground: &Ground, face: Face, call: &Call, target: &Target) -> Result<String, DeployError> {
     let environment = &ground.environment;
-    let told: Result<String, DeployError> = match call.command.path {
+    match call.command.path {
         "version" => Ok(local::version(face)),
         "docs" => local::docs(call.words.first().map(String::as_str)),
         "init" => local::init(&environment.folder, call.is("bundle")),
-        "config" => return ground.run(Goal::Config, target, &call.wanted(face)),
-        "secrets fetch" | "secrets extract" => {
+        "secrets print" => {
+            let project = start::read_project(target, environment, &ground.reporter)?;
+            let printed = secrets::printed(&start::secrets(&project));
+            printed.map_err(|error| DeployError::Project(error.to_string()))
+        }
+        "build create" | "build remove" | "build details" => {
+            let project = start::read_project(target, environment, &ground.reporter)?;
+            Ok(local::builder(&project.envelope.builder))
+        }
+        _ => {
             let programs = shell::Local {
                 folder: &environment.folder,
                 environment: &environment.variables,
             };
-            let told = secrets::answer(call, &programs).map(|text| format!("{text}\n"));
-            match told {
+            match secrets::answer(call, &programs) {
+                Ok(text) => Ok(format!("{text}\n")),
                 Err(why) if why == secrets::NO_ACCOUNT => Ok(format!("{why}\n")),
-                told => told.map_err(DeployError::Project),
+                Err(why) => Err(DeployError::Project(why)),
             }
         }
-        "secrets print" => start::read_project(target, environment, &ground.reporter)
-            .map(|project| start::secrets(&project))
-            .and_then(|secrets| {
-                secrets::printed(&secrets).map_err(|error| DeployError::Project(error.to_string()))
-            }),
-        other => Err(DeployError::Refused(format!("`{other}` is not there yet"))),
-    };
-    let told = told.map(|text| {
-        ground.reporter.data(&text);
-        None
-    });
-    ground.end(told)
+    }
 }
 
 fn say(text: &str) -> ExitCode {

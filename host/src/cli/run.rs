@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 use super::arguments::{Target, Wanted};
 use super::environment::Environment;
 use super::start;
-use crate::pipeline::{DeployError, Goal, deploy};
+use crate::pipeline::{DeployError, Goal, Host, Request, deploy};
 use crate::report::{Event, Format, Reporter, Verbosity, Verdict};
 
 /// Runs a command to its exit code.
@@ -75,6 +75,20 @@ impl Ground {
 
     /// Through the pipeline, to the exit code.
     pub(super) fn run(self, goal: Goal, target: &Target, wanted: &Wanted) -> ExitCode {
+        self.walk(goal, target, wanted, async |request, host| {
+            let verdict = deploy::deploy(request, host).await?;
+            Ok((goal != Goal::Config).then_some(verdict))
+        })
+    }
+
+    /// By a path of its own, to the exit code.
+    pub(super) fn walk(
+        self,
+        goal: Goal,
+        target: &Target,
+        wanted: &Wanted,
+        path: impl AsyncFnOnce(&Request, &Host) -> Result<Option<Verdict>, DeployError>,
+    ) -> ExitCode {
         let result = self.runtime.block_on(async {
             let (request, host) = start::start(
                 goal,
@@ -84,9 +98,9 @@ impl Ground {
                 self.reporter.clone(),
             )
             .await?;
-            deploy::deploy(&request, &host).await
+            path(&request, &host).await
         });
-        self.end(result.map(|verdict| (goal != Goal::Config).then_some(verdict)))
+        self.end(result)
     }
 
     /// Says how it ended.

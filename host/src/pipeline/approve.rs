@@ -27,7 +27,7 @@ pub fn approve(request: &Request, host: &Host, plan: Plan) -> Result<ApprovedPla
 
 impl Host {
     /// From here on Ctrl-C settles what was begun; before, there is nothing to settle and it just ends the process.
-    fn listen(&self) -> Result<(), DeployError> {
+    pub(super) fn listen(&self) -> Result<(), DeployError> {
         self.interrupt
             .listen()
             .map_err(|error| DeployError::NotApproved(format!("signals can't be watched: {error}")))

@@ -2,9 +2,11 @@
 //! login do it, after approval; no component takes part.
 //!
 //! * [`recipe`]: from what the renderer wants to what BuildKit is asked.
+//! * [`buildpacks`]: the same by `pack`.
 //! * [`nodes`]: the Engines that build, each for its platforms; the registry on this machine.
 
-mod nodes;
+mod buildpacks;
+pub(super) mod nodes;
 mod recipe;
 
 use std::collections::BTreeMap;
@@ -131,6 +133,15 @@ async fn build_and_push(
             .await
             .map_err(failed("start the registry on this machine for", image))?;
     }
+    if let Some(pack) = wanted
+        .builder
+        .as_ref()
+        .and_then(|builder| builder.pack.as_ref())
+    {
+        let node = nodes::here().await.map_err(failed("build image", image))?;
+        buildpacks::build(request, host, image, wanted, pack).await?;
+        return push(image, wanted, &[node], login).await;
+    }
     let private = recipe::private(host, wanted, login)?;
     let nodes = nodes::of(host, image, wanted).await?;
     host.stage("build", format!("Building {}", image.reference));
@@ -194,7 +205,7 @@ async fn push(
         .map_err(fail)
 }
 
-fn credentials(host: &Host, login: &Login) -> Result<Credentials, DeployError> {
+pub(super) fn credentials(host: &Host, login: &Login) -> Result<Credentials, DeployError> {
     let resolve = |value| {
         host.run
             .resolve(value, Readers::Recipient)

@@ -146,6 +146,9 @@ pub enum WireError {
     /// The project is not in a git repository.
     #[error("no git repository at {}", path.display())]
     NoRepository { path: PathBuf },
+    /// A program that is needed is not on the PATH.
+    #[error("{what} needs the program `{tool}`, which is not installed")]
+    NoTool { tool: String, what: String },
     /// There is no `git` program.
     #[error("the `git` program is not installed")]
     NoGit,
@@ -236,6 +239,9 @@ impl WireError {
             Self::NoRepository { .. } => {
                 "run `git init` and commit, or give a version with `--version`".into()
             }
+            Self::NoTool { tool, .. } => format!(
+                "install {tool}, or build and push by other means and deploy with -P"
+            ),
             Self::NoGit => "install git, or give a version with `--version`".into(),
             Self::BuilderTooSimple { .. } => {
                 "let it keep images in containerd: put {\"features\": {\"containerd-snapshotter\": true}} into /etc/docker/daemon.json there and restart Docker (23 or newer; 29 has it by default)".into()

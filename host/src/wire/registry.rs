@@ -84,6 +84,26 @@ pub async fn manifest_digest(
     }
 }
 
+/// Tries a login, and keeps nothing of it.
+pub async fn check_login(credentials: &Credentials) -> Result<(), WireError> {
+    let host = match credentials.server.as_str() {
+        "" | "docker.io" => "registry-1.docker.io",
+        server => server,
+    };
+    let mut talk = Conversation {
+        registry: &credentials.server,
+        image: "a login",
+        credentials: Some(credentials),
+        login: Some(credentials.basic()),
+    };
+    let url = format!("https://{host}/v2/");
+    let answer = talk.ask(Method::GET, &url, &[], "").await?;
+    match answer.status {
+        status if status.is_success() => Ok(()),
+        _ => Err(talk.unexpected(&answer)),
+    }
+}
+
 /// Makes one image of several, each for its own platforms, and gives it the tags of `references`, which are of one
 /// repository. `parts` are platform, `linux/arm64`, and digest of what was pushed to the same repository. Returns the
 /// digest of the whole.

@@ -1,4 +1,5 @@
-//! Command lines of templates and secrets files, run by the local shell as Kamal does, and the programs of vaults.
+//! Command lines of templates and secrets files, run by the local shell as Kamal does, the programs of vaults, and the
+//! program that gets the user's terminal.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,6 +27,15 @@ pub fn run(
         .output()
         .map_err(|error| format!("/bin/sh does not start: {error}"))?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Becomes another program of this machine, with this terminal. Returns only when there is no such program.
+pub fn become_program(argv: &[String]) -> std::io::Error {
+    use std::os::unix::process::CommandExt;
+    match argv.split_first() {
+        Some((program, words)) => Command::new(program).args(words).exec(),
+        None => std::io::ErrorKind::InvalidInput.into(),
+    }
 }
 
 /// Programs of this machine, run in a folder with exactly these variables.

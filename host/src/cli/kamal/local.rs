@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::Face;
+use crate::manifest::kamal::Builder;
 use crate::pipeline::DeployError;
 
 /// The Kamal whose command line and servers these are.
@@ -65,6 +66,16 @@ pub(super) fn docs(section: Option<&str>) -> Result<String, DeployError> {
             )
         }
     })
+}
+
+/// What builds: Docker Engines, which need no instance of buildx to be made.
+pub(super) fn builder(builder: &Builder) -> String {
+    match &builder.remote {
+        Some(remote) => format!(
+            "Builder: BuildKit of the Docker Engine at {remote}, and of this machine's for its own processor\n"
+        ),
+        None => "Builder: BuildKit of this machine's Docker Engine\n".to_owned(),
+    }
 }
 
 /// Names and texts.

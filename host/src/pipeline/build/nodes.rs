@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::super::{DeployError, Host};
 use super::failed;
+use crate::wire::docker::Removal;
 use crate::wire::ssh::Forwarding;
 use crate::wire::{Engine, WireError};
 use crate::wit::renderer::exports::plimsoll::deploy::renderer::{Build as Wanted, Builder, Image};
@@ -44,6 +45,15 @@ pub(super) async fn check_local(builds: &[&Wanted]) -> Result<(), DeployError> {
     }
 }
 
+/// This machine's Engine, whatever it builds for.
+pub(super) async fn here() -> Result<Node, WireError> {
+    Ok(Node {
+        engine: Engine::local().await?,
+        platforms: Vec::new(),
+        _registry: None,
+    })
+}
+
 /// The Engines of a build.
 pub(super) async fn of(
     host: &Host,
@@ -52,11 +62,10 @@ pub(super) async fn of(
 ) -> Result<Vec<Node>, DeployError> {
     let fail = failed("build image", image);
     let local = async |platforms: &[String]| {
-        let engine = Engine::local().await.map_err(&fail);
-        engine.map(|engine| Node {
-            engine,
+        let node = here().await.map_err(&fail);
+        node.map(|node| Node {
             platforms: platforms.to_vec(),
-            _registry: None,
+            ..node
         })
     };
     let Some(builder) = &wanted.builder else {
@@ -96,12 +105,6 @@ pub(super) async fn of(
 
 /// What is somebody else's to build.
 fn able(builder: &Builder) -> Result<(), DeployError> {
-    if let Some(pack) = &builder.pack {
-        return Err(DeployError::Project(format!(
-            "failed to build with buildpacks (builder {}): plimsoll has no `pack`\nhint: build and push with `pack build --publish`, then deploy with -P; or write a Dockerfile",
-            pack.builder
-        )));
-    }
     if builder.driver.starts_with("cloud") {
         return Err(DeployError::Project(format!(
             "failed to build with driver `{}`: Docker Build Cloud is reached by `docker buildx` alone\nhint: build and push with `docker buildx build`, then deploy with -P; or take `remote: ssh://…`",
@@ -111,8 +114,17 @@ fn able(builder: &Builder) -> Result<(), DeployError> {
     Ok(())
 }
 
+/// Removes the registry on this machine, with what is in it; none is fine.
+pub(in crate::pipeline) async fn remove_registry() -> Result<(), WireError> {
+    let engine = Engine::local().await?;
+    if engine.inspect_container(REGISTRY).await?.is_some() {
+        engine.remove(REGISTRY, Removal::EvenRunning).await?;
+    }
+    Ok(())
+}
+
 /// Starts the registry on this machine, where it does not run yet.
-pub(super) async fn start_registry(port: u16) -> Result<(), WireError> {
+pub(in crate::pipeline) async fn start_registry(port: u16) -> Result<(), WireError> {
     let engine = Engine::local().await?;
     if engine.inspect_container(REGISTRY).await?.is_none() {
         if engine.inspect_image(REGISTRY_IMAGE).await?.is_none() {

@@ -17,7 +17,7 @@ use crate::wit::types::Part;
 
 /// The files of a build, and the clone they are in when there is one.
 pub(super) struct Source {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     dockerfile: PathBuf,
     clone: Option<Clone>,
 }
@@ -25,8 +25,12 @@ pub(super) struct Source {
 /// Finds the files, or makes a clone of HEAD.
 pub(super) async fn source(host: &Host, wanted: &Wanted) -> Result<Source, DeployError> {
     let root = &host.project.root;
+    let packed = wanted
+        .builder
+        .as_ref()
+        .is_some_and(|builder| builder.pack.is_some());
     // Kamal looks here, too, before it goes to the clone.
-    if !root.join(&wanted.dockerfile).exists() {
+    if !packed && !root.join(&wanted.dockerfile).exists() {
         return Err(DeployError::Project(format!(
             "Missing Dockerfile: there is no {}\nhint: write one, or name it with `builder: {{dockerfile: …}}`",
             wanted.dockerfile
@@ -195,7 +199,7 @@ fn agents(
 }
 
 /// The text of a value; what the deployer's shell puts in is put in.
-fn resolved(host: &Host, value: &[Part]) -> Result<String, DeployError> {
+pub(super) fn resolved(host: &Host, value: &[Part]) -> Result<String, DeployError> {
     let mut text = String::new();
     for part in value {
         match part {

@@ -1,5 +1,6 @@
 //! The double of AWS in `tests/aws-double` as a process for people, and moto, which answers for the services it lacks.
 
+pub mod demo;
 pub mod name;
 
 use std::fs;

@@ -71,7 +71,7 @@ pub fn demo() -> Result<(), LabError> {
 }
 
 /// Shown, because it takes minutes the first time.
-fn build() -> Result<PathBuf, LabError> {
+pub(crate) fn build() -> Result<PathBuf, LabError> {
     say("building plimsoll");
     let mut shown = command(
         cargo::program(),
@@ -101,7 +101,7 @@ fn answer() -> Result<String, LabError> {
 }
 
 /// plimsoll itself does not go through sudo.
-fn refuse_an_engine_that_is_only_roots() -> Result<(), LabError> {
+pub(crate) fn refuse_an_engine_that_is_only_roots() -> Result<(), LabError> {
     if !engine::is_only_roots() {
         return Ok(());
     }

@@ -15,6 +15,7 @@ usage: cargo lab <command>
   demo          deploy examples/hello to this machine, twice, and count dropped requests
   clean         take away what the demonstration left
   bench [FILE]  time of plimsoll's commands and of deploys to one host and to two
+  aws demo      deploy examples/copilot to an AWS on this machine, without an account
   aws up|env|down  an AWS on this machine with a Copilot application in it, and how to reach it
   lint-templates  what cfn-lint says of the templates of the conformance data
   test          everything that must hold before a change is merged";
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         ["bench"] => bench::bench(None),
         ["bench", plimsoll] => bench::bench(Some(plimsoll.as_ref())),
         ["aws", "up"] => aws::up().map(print),
+        ["aws", "demo"] => aws::demo::demo(),
         ["aws", "env"] => aws::env().map(print),
         ["aws", "down"] => aws::down(),
         ["lint-templates"] => templates::lint(),

@@ -1,4 +1,4 @@
-//! `examples/hello` as somebody's own project: a git repository with the program built, in a folder of its own.
+//! Examples as somebody's own projects: git repositories with the program built, in folders of their own.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -14,6 +14,17 @@ const FILES: [&str; 4] = [
     "config/deploy.yml",
 ];
 
+/// The same of the Copilot workspace.
+const COPILOTS: [&str; 7] = [
+    ".gitignore",
+    "Dockerfile",
+    "copilot/.workspace",
+    "copilot/api/manifest.yml",
+    "copilot/environments/test/manifest.yml",
+    "copilot/report/manifest.yml",
+    "copilot/web/manifest.yml",
+];
+
 /// A project that can be deployed.
 #[derive(Debug, Clone)]
 pub struct Project {
@@ -21,23 +32,9 @@ pub struct Project {
     pub folder: PathBuf,
 }
 
-/// Makes the project in `folder`, which must be empty or missing, and commits its first version.
+/// Makes a project of `examples/hello` in `folder`, which must be empty or missing, and commits its first version.
 pub fn stage(folder: &Path, greeting: &str) -> Result<Project, LabError> {
-    let example = cargo::workspace().join("examples/hello");
-    let program = build(&example)?;
-    let copy = |from: &Path, name: &str| {
-        let to = folder.join(name);
-        let parent = to.parent().unwrap_or(folder);
-        fs::create_dir_all(parent).map_err(LabError::file(parent))?;
-        fs::copy(from, &to).map(drop).map_err(LabError::file(from))
-    };
-    for name in FILES {
-        copy(&example.join(name), name)?;
-    }
-    copy(&program, "bin/hello")?;
-    let project = Project {
-        folder: folder.to_owned(),
-    };
+    let project = copy(&cargo::workspace().join("examples/hello"), &FILES, folder)?;
     if env::consts::ARCH == "aarch64" {
         let configuration = folder.join("config/deploy.yml");
         let text = fs::read_to_string(&configuration).map_err(LabError::file(&configuration))?;
@@ -46,12 +43,42 @@ pub fn stage(folder: &Path, greeting: &str) -> Result<Project, LabError> {
             &text.replace("arch: amd64", "arch: arm64"),
         )?;
     }
-    project.git(&["-c", "init.defaultBranch=main", "init", "--quiet"])?;
-    project.commit(greeting)?;
+    project.begin(greeting)?;
     Ok(project)
 }
 
+/// The same of `examples/copilot`.
+pub fn stage_copilot(folder: &Path) -> Result<Project, LabError> {
+    let example = cargo::workspace().join("examples/copilot");
+    let project = copy(&example, &COPILOTS, folder)?;
+    project.begin("Hello from Copilot's workspace")?;
+    Ok(project)
+}
+
+/// These files of an example, and the program of `examples/hello`.
+fn copy(example: &Path, files: &[&str], folder: &Path) -> Result<Project, LabError> {
+    let program = build(&cargo::workspace().join("examples/hello"))?;
+    let copy = |from: &Path, name: &str| {
+        let to = folder.join(name);
+        let parent = to.parent().unwrap_or(folder);
+        fs::create_dir_all(parent).map_err(LabError::file(parent))?;
+        fs::copy(from, &to).map(drop).map_err(LabError::file(from))
+    };
+    for name in files {
+        copy(&example.join(name), name)?;
+    }
+    copy(&program, "bin/hello")?;
+    Ok(Project {
+        folder: folder.to_owned(),
+    })
+}
+
 impl Project {
+    fn begin(&self, greeting: &str) -> Result<(), LabError> {
+        self.git(&["-c", "init.defaultBranch=main", "init", "--quiet"])?;
+        self.commit(greeting).map(drop)
+    }
+
     /// Writes a file of the project; it is part of the next commit.
     pub fn write(&self, name: &str, text: &str) -> Result<(), LabError> {
         let path = self.folder.join(name);

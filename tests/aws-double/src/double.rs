@@ -257,6 +257,22 @@ impl Double {
             .map(|stack| stack.status.clone())
     }
 
+    /// A stack's tags.
+    pub fn stack_tags(&self, name: &str) -> Vec<(String, String)> {
+        let state = self.world.state();
+        let stack = state.stacks.iter().rev().find(|stack| stack.name == name);
+        stack.map_or_else(Vec::new, |stack| stack.version.tags.clone())
+    }
+
+    /// The value of a stack's parameter.
+    pub fn stack_parameter(&self, name: &str, parameter: &str) -> Option<String> {
+        let state = self.world.state();
+        let stack = state.stacks.iter().rev().find(|stack| stack.name == name)?;
+        let mut all = stack.version.parameters.iter();
+        all.find(|(key, _)| key == parameter)
+            .map(|(_, value)| value.clone())
+    }
+
     /// Resource and reason of the first failure of a stack's resources since the last operation began.
     pub fn failure(&self, name: &str) -> Option<String> {
         let state = self.world.state();

@@ -23,6 +23,7 @@ mod ecs;
 mod id;
 mod lambda;
 mod moto;
+mod policy;
 pub mod record;
 mod registry;
 pub mod rule;

@@ -1,15 +1,15 @@
-//! STS: who one is, and who one may become. Keys that nobody was given are refused, and so are those that ran out.
+//! STS: who one is, and who one may become. Keys that nobody was given are refused, and so are those that ran out. What a session was cut down to, it is.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use hyper::StatusCode;
 
-use crate::id;
 use crate::wire::http::{Answer, answer};
 use crate::wire::query::Fields;
 use crate::wire::{Call, Refusal, xml};
 use crate::world::World;
+use crate::{id, policy};
 
 /// Keys that were given for an assumed role.
 #[derive(Debug, Clone)]
@@ -28,8 +28,8 @@ pub(crate) fn check(world: &World, call: &Call) -> Result<(), Refusal> {
         return Ok(());
     }
     let is_json = !call.header("x-amz-target").is_empty();
-    let state = world.state();
-    match state.sessions.get(&call.access_key) {
+    let session = world.state().sessions.get(&call.access_key).cloned();
+    match session {
         None => Err(Refusal::new(
             if is_json {
                 "UnrecognizedClientException"
@@ -48,6 +48,11 @@ pub(crate) fn check(world: &World, call: &Call) -> Result<(), Refusal> {
             "The security token included in the request is expired",
         )
         .status(if is_json { 400 } else { 403 })),
+        Some(Session {
+            policy: Some(policy),
+            arn,
+            ..
+        }) => policy::check(world, call, &policy, &arn),
         Some(_) => Ok(()),
     }
 }

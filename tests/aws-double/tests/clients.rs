@@ -826,3 +826,56 @@ async fn tasks_that_fail_trigger_the_circuit_breaker_and_both_roll_back() {
         );
     }
 }
+
+#[tokio::test]
+async fn what_a_session_was_cut_down_to_holds() {
+    let double = small();
+    let stack = Stack::new(&double, "s").await;
+    stack
+        .apply(&double, ChangeSetType::Create, TWO, &[("Name", "a")])
+        .await;
+    let sts = aws_sdk_sts::Client::new(&config(&double).await);
+    let policy = r#"{"Statement":[{"Effect":"Allow","Action":"cloudformation:Describe*","Resource":"arn:aws:cloudformation:*:stack/s/*"}]}"#;
+    let role = format!("arn:aws:iam::{}:role/r", double.account());
+    let assume = sts
+        .assume_role()
+        .role_arn(role)
+        .role_session_name("ada")
+        .policy(policy);
+    let assumed = assume.send().await.unwrap();
+    let keys = assumed.credentials().unwrap();
+    let keys = Credentials::new(
+        keys.access_key_id(),
+        keys.secret_access_key(),
+        Some(keys.session_token().to_owned()),
+        None,
+        "sts",
+    );
+    let client = cloudformation::Client::new(&with_keys(&double, keys).await);
+    client
+        .describe_stacks()
+        .stack_name("s")
+        .send()
+        .await
+        .unwrap();
+    let refused = client
+        .delete_stack()
+        .stack_name("s")
+        .send()
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), Some("AccessDenied"));
+    let refused = client
+        .describe_stacks()
+        .stack_name("other")
+        .send()
+        .await
+        .unwrap_err();
+    assert!(
+        refused
+            .message()
+            .unwrap()
+            .contains("cloudformation:DescribeStacks"),
+        "{refused:?}"
+    );
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hyper::StatusCode;
 
-use super::change_set::ChangeSet;
+use super::change_set::{self, ChangeSet};
 use super::deploy::{self, Kind, Target};
 use super::describe;
 use super::stack::Stack;
@@ -248,6 +248,12 @@ impl Asked<'_> {
         let mut made = ChangeSet::new(self.world, &id, change_set, kind, target);
         made.description = self.fields.get("Description").map(str::to_owned);
         made.includes_nested = self.fields.is_true("IncludeNestedStacks");
+        if made.includes_nested
+            && let Err(why) = change_set::nest(self.world, &mut made).await
+        {
+            made.failure = Some(why);
+            made.execution = "UNAVAILABLE".to_owned();
+        }
         let answer = xml::Fields::default()
             .with("Id", &made.id)
             .with("StackId", &id);
@@ -361,10 +367,23 @@ impl Asked<'_> {
 
     fn delete_change_set(&self) -> Done {
         let change_set = self.change_set()?;
-        self.world
-            .state()
+        let mut state = self.world.state();
+        let belongs =
+            |it: &ChangeSet| it.id == change_set.id || it.parent.as_ref() == Some(&change_set.id);
+        let inner: Vec<String> = state
             .change_sets
-            .retain(|it| it.id != change_set.id);
+            .iter()
+            .filter(|it| belongs(it))
+            .map(|it| it.stack.clone())
+            .collect();
+        state.change_sets.retain(|it| !belongs(it));
+        // Nested stacks that were only announced go with it.
+        let announced = |stack: &Stack| {
+            stack.parent.is_some()
+                && stack.status == "REVIEW_IN_PROGRESS"
+                && inner.contains(&stack.id)
+        };
+        state.stacks.retain(|stack| !announced(stack));
         Ok(xml::Fields::default())
     }
 

@@ -1,9 +1,11 @@
 //! Change sets: what an execution would do, worked out without doing it.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::deploy::{self, Kind, Target};
-use super::resource::{self, Change};
+use super::resource::{self, Change, nested};
+use super::stack::STACK;
 use crate::id;
 use crate::world::World;
 
@@ -27,6 +29,8 @@ pub(crate) struct ChangeSet {
     pub(crate) changes: Vec<Planned>,
     pub(crate) target: Target,
     pub(crate) includes_nested: bool,
+    /// The change set of the stack that contains this one's.
+    pub(crate) parent: Option<String>,
 }
 
 /// A change of one resource.
@@ -41,6 +45,8 @@ pub(crate) struct Planned {
     pub(crate) replacement: Option<&'static str>,
     /// Top-level properties that differ.
     pub(crate) properties: Vec<String>,
+    /// The change set of a nested stack.
+    pub(crate) nested: Option<String>,
 }
 
 impl ChangeSet {
@@ -72,6 +78,7 @@ impl ChangeSet {
             changes,
             target,
             includes_nested: false,
+            parent: None,
         }
     }
 
@@ -101,6 +108,7 @@ fn compare(world: &World, id: &str, target: &Target) -> Result<Vec<Planned>, Str
                     physical: None,
                     replacement: None,
                     properties: Vec::new(),
+                    nested: None,
                 });
                 continue;
             };
@@ -130,6 +138,7 @@ fn compare(world: &World, id: &str, target: &Target) -> Result<Vec<Planned>, Str
                     .filter(|(key, value)| &old.properties[key.as_str()] != *value)
                     .map(|(key, _)| key.clone())
                     .collect(),
+                nested: None,
             });
         }
         let removed = current
@@ -142,6 +151,7 @@ fn compare(world: &World, id: &str, target: &Target) -> Result<Vec<Planned>, Str
             physical: Some(old.physical.clone()),
             replacement: None,
             properties: Vec::new(),
+            nested: None,
         }));
         // What outputs say must be sayable as well.
         for (_, output) in target.template.section("Outputs") {
@@ -151,6 +161,35 @@ fn compare(world: &World, id: &str, target: &Target) -> Result<Vec<Planned>, Str
         }
         Ok(changes)
     })
+}
+
+/// Change sets of the stacks that are resources of this one's, where they have changes.
+pub(super) async fn nest(world: &Arc<World>, outer: &mut ChangeSet) -> Result<(), String> {
+    for change in &mut outer.changes {
+        if change.kind != STACK || change.action == "Remove" {
+            continue;
+        }
+        let properties = deploy::evaluate(world, &outer.stack, &outer.target, |it| {
+            it.properties(&change.resource)
+        })?;
+        let target = nested::target(world, &outer.stack, &properties).await?;
+        let (stack, kind) = match &change.physical {
+            Some(stack) => (stack.clone(), Kind::Update),
+            None => {
+                let stack = nested::begin(world, &outer.stack, &change.resource);
+                (stack, Kind::Create)
+            }
+        };
+        let mut inner = ChangeSet::new(world, &stack, &outer.name, kind, target);
+        if inner.failure.is_some() {
+            continue;
+        }
+        inner.parent = Some(outer.id.clone());
+        inner.includes_nested = true;
+        change.nested = Some(inner.id.clone());
+        world.state().change_sets.push(inner);
+    }
+    Ok(())
 }
 
 /// Whether the properties of `name` mention `other`; waiting for it alone changes nothing.

@@ -330,6 +330,7 @@ fn change_set_fields(state: &State, change_set: &ChangeSet) -> Fields {
         .with("Status", change_set.status())
         .maybe("StatusReason", change_set.failure.as_ref())
         .with("IncludeNestedStacks", change_set.includes_nested)
+        .maybe("ParentChangeSetId", change_set.parent.as_ref())
 }
 
 pub(super) fn change_set(asked: &Asked<'_>, change_set: &ChangeSet) -> Done {
@@ -374,6 +375,7 @@ fn planned(change: &Planned) -> Xml {
         .maybe("PhysicalResourceId", change.physical.as_ref())
         .with("ResourceType", &change.kind)
         .maybe("Replacement", change.replacement)
+        .maybe("ChangeSetId", change.nested.as_ref())
         .list("Scope", scope)
         .list("Details", details.collect());
     Fields::default()

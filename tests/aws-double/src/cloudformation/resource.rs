@@ -4,7 +4,7 @@ mod custom;
 mod ecs;
 mod mirror;
 mod names;
-mod nested;
+pub(super) mod nested;
 
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! A stack as a resource of another.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::{Change, Made, Operation, initiated};
@@ -8,16 +10,20 @@ use crate::cloudformation::deploy::{self, Kind, Target};
 use crate::cloudformation::evaluate::{Identity, text_of};
 use crate::cloudformation::stack::Stack;
 use crate::cloudformation::template::Template;
+use crate::world::World;
 use crate::{id, moto};
 
 /// Creates the nested stack, or updates the one there is.
 pub(super) async fn make(operation: &Operation) -> Result<Made, String> {
     let world = &operation.world;
-    let target = target(operation).await?;
+    let target = target(world, &operation.stack, &operation.properties).await?;
     let old = operation.old.as_ref().map(|old| old.physical.clone());
     let (id, kind) = match old {
         Some(id) => (id, Kind::Update),
-        None => (begin(operation), Kind::Create),
+        None => {
+            let id = begin(world, &operation.stack, &operation.name);
+            (id, Kind::Create)
+        }
     };
     if kind == Kind::Create {
         initiated(operation, Change::Create, &id);
@@ -65,22 +71,36 @@ pub(super) async fn make(operation: &Operation) -> Result<Made, String> {
     })
 }
 
-fn begin(operation: &Operation) -> String {
-    let world = &operation.world;
-    let (name, region) = world.read(&operation.stack, |stack| {
-        (stack.name.clone(), stack.region.clone())
+/// A nested stack that exists in name only: the one that a change set has announced, or a new one.
+pub(crate) fn begin(world: &World, outer: &str, resource: &str) -> String {
+    let mut state = world.state();
+    let (name, region) = {
+        let outer = state.stack(outer);
+        (format!("{}-{resource}-", outer.name), outer.region.clone())
+    };
+    let announced = state.stacks.iter().find(|stack| {
+        stack.parent.as_deref() == Some(outer)
+            && stack.status == "REVIEW_IN_PROGRESS"
+            && stack.name.starts_with(&name)
     });
-    let name = format!("{name}-{}-{}", operation.name, id::suffix(12));
+    if let Some(stack) = announced {
+        return stack.id.clone();
+    }
+    let name = format!("{name}{}", id::suffix(12));
     let mut stack = Stack::new(&world.settings.account, &region, &name);
-    stack.parent = Some(operation.stack.clone());
+    stack.parent = Some(outer.to_owned());
     let id = stack.id.clone();
-    world.state().stacks.push(stack);
+    state.stacks.push(stack);
     id
 }
 
-async fn target(operation: &Operation) -> Result<Target, String> {
-    let world = &operation.world;
-    let url = text_of(&operation.properties["TemplateURL"]);
+/// What a nested stack with these properties is to become.
+pub(crate) async fn target(
+    world: &Arc<World>,
+    outer: &str,
+    properties: &Value,
+) -> Result<Target, String> {
+    let url = text_of(&properties["TemplateURL"]);
     let body = moto::template(world, &url)
         .await
         .map_err(|refusal| refusal.message)?;
@@ -89,11 +109,8 @@ async fn target(operation: &Operation) -> Result<Target, String> {
         Value::Array(items) => items.iter().map(text_of).collect::<Vec<_>>().join(","),
         other => text_of(other),
     };
-    let parameters = operation.properties["Parameters"]
-        .as_object()
-        .into_iter()
-        .flatten();
-    let (tags, capabilities, role) = world.read(&operation.stack, |stack| {
+    let parameters = properties["Parameters"].as_object().into_iter().flatten();
+    let (tags, capabilities, role) = world.read(outer, |stack| {
         let version = &stack.version;
         (
             version.tags.clone(),

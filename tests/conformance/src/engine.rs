@@ -183,7 +183,10 @@ fn networks(call: &Call, method: &Method, words: &[&str]) -> Answer {
     match (method, words) {
         (&Method::POST, ["create"]) => {
             let name = call.json()["Name"].as_str().unwrap_or_default().to_owned();
-            call.saw(What::Network { name: name.clone() });
+            call.saw(What::Network {
+                name: name.clone(),
+                made: true,
+            });
             if there.contains(&name) {
                 return fail(409, &format!("network with name {name} already exists"));
             }
@@ -204,7 +207,10 @@ fn networks(call: &Call, method: &Method, words: &[&str]) -> Answer {
         (&Method::GET, [name]) => match there.get(*name) {
             Some(name) => {
                 // That it is ensured is seen by its being looked for.
-                call.saw(What::Network { name: name.clone() });
+                call.saw(What::Network {
+                    name: name.clone(),
+                    made: false,
+                });
                 document(&shown(name))
             }
             None => fail(404, &format!("network {name} not found")),

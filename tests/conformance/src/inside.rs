@@ -33,14 +33,10 @@ pub fn run(folder: &Path) -> ExitCode {
     }
 }
 
-/// The command line, as the tool takes it.
+/// The command line: the name `kamal`, by which plimsoll answers as Kamal does, and the case's own words.
 fn line(case: &Case) -> Vec<OsString> {
-    let mut words = vec!["plimsoll".to_owned()];
-    words.extend(case.argv.iter().cloned());
-    if case.argv.first().is_some_and(|command| command == "deploy") {
-        words.push("--yes".to_owned());
-    }
-    words.into_iter().map(OsString::from).collect()
+    let kamal = std::iter::once("kamal".to_owned());
+    kamal.chain(case.argv.iter().cloned()).map(OsString::from).collect()
 }
 
 type Prepared = (World, Given, Footing);

@@ -44,6 +44,25 @@ impl Facts<'_> {
         self.inner.seen.iter().filter(move |seen| seen.host == host)
     }
 
+    /// Whether a run got past its lock, to the hosts: what only had to be there has been looked at by then.
+    pub(crate) fn got_going(&self) -> bool {
+        let locked = self
+            .inner
+            .seen
+            .iter()
+            .any(|seen| matches!(seen.what, What::LockTaken { .. }));
+        let done = self.inner.seen.iter().any(|seen| match &seen.what {
+            What::Created { .. }
+            | What::Started { .. }
+            | What::Stopped { .. }
+            | What::Renamed { .. }
+            | What::ImagesPruned { .. } => true,
+            What::Proxy { .. } | What::Tagged { .. } => true,
+            _ => false,
+        });
+        locked && done
+    }
+
     /// Commands that roll a version out.
     pub(crate) fn boots(&self) -> bool {
         [
@@ -106,25 +125,64 @@ pub fn finished(mut seen: Json, code: Option<i32>, out: &str, err: &str) -> Json
     seen
 }
 
-/// Hosts with something to tell: those that were reached, and when the lock was taken, all that the run is about.
+/// Hosts with something to tell: those where something was changed; and when the deploy lock was wanted, all that the
+/// run is about, touched or not.
 fn touched(facts: &Facts<'_>) -> BTreeSet<String> {
-    let mut hosts: BTreeSet<String> = facts
-        .inner
-        .seen
+    let seen = &facts.inner.seen;
+    let mut hosts: BTreeSet<String> = seen
         .iter()
-        .filter(|seen| matches!(seen.what, What::LoggedIn { .. }))
+        .filter(|seen| changes(&seen.what))
         .map(|seen| seen.host.clone())
         .filter(|host| facts.inner.case.state.hosts.contains_key(host) || described(facts, host))
         .collect();
-    let locked = facts
-        .inner
-        .seen
-        .iter()
-        .any(|seen| matches!(seen.what, What::LockTaken { .. }));
-    if let (true, Some(selected)) = (locked, &facts.given.selected) {
+    let only_looked_at = facts.is(&["lock", "status"]) || facts.is(&["lock", "release"]);
+    let locked = seen.iter().any(|seen| about_lock(&seen.what));
+    if let (true, false, Some(selected)) = (locked, only_looked_at, &facts.given.selected) {
         hosts.extend(selected.hosts.iter().cloned());
     }
     hosts
+}
+
+/// Whether something concerns a deploy lock.
+fn about_lock(what: &What) -> bool {
+    match what {
+        What::LockTaken { .. } | What::LockGone { .. } => true,
+        What::Ran { line, .. } => line.contains("lock-"),
+        _ => false,
+    }
+}
+
+/// Whether something changes a host, or wants its lock.
+fn changes(what: &What) -> bool {
+    match what {
+        What::LoggedIn { .. }
+        | What::Network { .. }
+        | What::ImagesListed { .. }
+        | What::ContainersListed { .. }
+        | What::Inspected { .. }
+        | What::Logs { .. }
+        | What::Archive { .. } => false,
+        What::Ran { .. } => about_lock(what),
+        What::Forwarding { .. }
+        | What::LockTaken { .. }
+        | What::LockGone { .. }
+        | What::File { .. }
+        | What::Pulled { .. }
+        | What::Pushed { .. }
+        | What::Built { .. }
+        | What::Created { .. }
+        | What::Started { .. }
+        | What::NotStarted { .. }
+        | What::Stopped { .. }
+        | What::Renamed { .. }
+        | What::Removed { .. }
+        | What::ImageRemoved { .. }
+        | What::ImagesPruned { .. }
+        | What::PruneFailed
+        | What::Tagged { .. }
+        | What::Proxy { .. }
+        | What::DockerInstalled => true,
+    }
 }
 
 /// Whether a host is one of the configuration's, and not a way to one.
@@ -165,12 +223,8 @@ fn lock(facts: &Facts<'_>) -> Json {
 }
 
 fn lock_host(facts: &Facts<'_>) -> Option<String> {
-    let by_lock = facts.inner.seen.iter().find_map(|seen| match &seen.what {
-        What::LockTaken { .. } | What::LockGone { .. } => Some(seen.host.clone()),
-        What::Ran { line, .. } if line.contains("lock-") => Some(seen.host.clone()),
-        _ => None,
-    });
-    by_lock.or_else(|| Some(facts.given.selected.as_ref()?.primary_host.clone()))
+    let found = facts.inner.seen.iter().find(|seen| about_lock(&seen.what));
+    found.map(|seen| seen.host.clone())
 }
 
 fn ssh(facts: &Facts<'_>) -> Json {
@@ -180,7 +234,7 @@ fn ssh(facts: &Facts<'_>) -> Json {
         }
         _ => None,
     });
-    let Some((user, port, via)) = login else {
+    let (Some((user, port, via)), false) = (login, touched(facts).is_empty()) else {
         return Json::Null;
     };
     let mut ssh = Object::new();

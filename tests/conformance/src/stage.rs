@@ -59,6 +59,7 @@ impl Stage {
         )?;
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600))?;
         stage.watch_hooks(&stage.project())?;
+        stage.allow_commands()?;
         if case.git.repo {
             stage.commit(case)?;
         }
@@ -77,6 +78,29 @@ impl Stage {
     /// The project.
     pub fn project(&self) -> PathBuf {
         self.folder.join("project")
+    }
+
+    /// Kamal runs whatever the templates say; here the user allows each command in `plimsoll.yml`, as the tool asks.
+    fn allow_commands(&self) -> Result<()> {
+        let own = self.project().join("plimsoll.yml");
+        if own.exists() {
+            return Ok(());
+        }
+        let mut commands = Vec::new();
+        for entry in fs::read_dir(self.project())?.chain(
+            fs::read_dir(self.project().join("config"))
+                .into_iter()
+                .flatten(),
+        ) {
+            let path = entry?.path();
+            if path.extension().is_some_and(|kind| kind == "yml") {
+                commands.extend(template_commands(&fs::read_to_string(path)?));
+            }
+        }
+        if !commands.is_empty() {
+            fs::write(own, serde_json::json!({"commands": commands}).to_string())?;
+        }
+        Ok(())
     }
 
     /// In front of every hook stands one that writes down when and with what it was called.
@@ -178,6 +202,29 @@ fn copy(from: &Path, to: &Path, root: &Path, executable: &[String]) -> Result<()
         fs::set_permissions(&target, fs::Permissions::from_mode(mode))?;
     }
     Ok(())
+}
+
+/// Commands between backquotes, or in `%x(…)`, of a text's template tags.
+fn template_commands(text: &str) -> Vec<String> {
+    let mut commands = Vec::new();
+    for tag in text.split("<%").skip(1) {
+        let tag = tag.split("%>").next().unwrap_or_default();
+        commands.extend(
+            tag.split('`')
+                .skip(1)
+                .step_by(2)
+                .map(|command| command.trim().to_owned()),
+        );
+        for (open, close) in [("%x(", ')'), ("%x{", '}'), ("%x[", ']')] {
+            for rest in tag.split(open).skip(1) {
+                commands.extend(
+                    rest.rsplit_once(close)
+                        .map(|(command, _)| command.trim().to_owned()),
+                );
+            }
+        }
+    }
+    commands
 }
 
 /// Variables that the remote environment has, each with a value that says whose it is: whatever the project's files

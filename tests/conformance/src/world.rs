@@ -93,6 +93,7 @@ pub enum What {
     },
     Network {
         name: String,
+        made: bool,
     },
     Created {
         name: String,
@@ -310,6 +311,12 @@ impl Host {
         by_id.or_else(by_digest).cloned()
     }
 
+    /// Puts an image there that came from nowhere: no registry's digest is known of it.
+    fn had_image(&mut self, reference: &str, id: &str, labels: BTreeMap<String, String>) {
+        self.labels.entry(id.to_owned()).or_insert(labels);
+        self.tags.insert(canonical(reference), id.to_owned());
+    }
+
     /// Puts an image there under a reference.
     pub fn put_image(&mut self, reference: &str, id: &str, labels: BTreeMap<String, String>) {
         let reference = canonical(reference);
@@ -484,7 +491,7 @@ fn made(name: &str, described: &case::Host, home: PathBuf, service: &str) -> Hos
         } else {
             BTreeMap::new()
         };
-        host.put_image(&container.image, &id, of_image);
+        host.had_image(&container.image, &id, of_image);
         host.containers.push(Container {
             id: hex(&format!("{name} {} {index}", container.name)),
             name: container.name.clone(),
@@ -496,16 +503,38 @@ fn made(name: &str, described: &case::Host, home: PathBuf, service: &str) -> Hos
                 "exited"
             },
             labels: container.labels.clone(),
-            body: Json::Null,
+            body: if container.name == PROXY {
+                proxy_body(&host.home, &container.image)
+            } else {
+                Json::Null
+            },
             created: 1_700_000_000 + i64::try_from(index).unwrap_or(0) * 60,
             ..Container::default()
         });
     }
     for (tag, image) in &described.tags {
         let id = host.image(image).unwrap_or_else(|| image_id(image));
-        host.put_image(tag, &id, service_label.clone());
+        host.had_image(tag, &id, service_label.clone());
         // The image a tag stands for is there under its own name too.
-        host.put_image(image, &id, service_label.clone());
+        host.had_image(image, &id, service_label.clone());
     }
     host
+}
+
+/// How Kamal makes the proxy's container (`kamal.md` §1.3, RUN).
+fn proxy_body(home: &Path, image: &str) -> Json {
+    let port = |port: &str| serde_json::json!([{"HostIp": "", "HostPort": port}]);
+    serde_json::json!({
+        "Image": image, "Env": [], "Labels": {}, "ExposedPorts": {"80/tcp": {}, "443/tcp": {}},
+        "HostConfig": {
+            "Binds": [
+                "kamal-proxy-config:/home/kamal-proxy/.config/kamal-proxy",
+                format!("{}/.kamal/proxy/apps-config:/home/kamal-proxy/.apps-config", home.display()),
+            ],
+            "NetworkMode": "kamal", "RestartPolicy": {"Name": "unless-stopped", "MaximumRetryCount": 0},
+            "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m"}},
+            "PortBindings": {"80/tcp": port("80"), "443/tcp": port("443")},
+        },
+        "NetworkingConfig": {"EndpointsConfig": {"kamal": {}}},
+    })
 }

@@ -122,11 +122,9 @@ fn networks(facts: &Facts<'_>, host: &str) -> Json {
         &["accessory", "reboot"],
         &["proxy", "boot"],
     ];
-    if !ensures.iter().any(|words| facts.is(words)) {
-        return Json::Null;
-    }
+    let looked_for = ensures.iter().any(|words| facts.is(words)) && facts.got_going();
     once(facts.on(host).filter_map(|seen| match &seen.what {
-        What::Network { name } => Some(json!(name)),
+        What::Network { name, made } if *made || looked_for => Some(json!(name)),
         _ => None,
     }))
 }
@@ -224,7 +222,7 @@ fn proxy(facts: &Facts<'_>, host: &str) -> Json {
             .iter()
             .any(|c| c.name == PROXY && c.running())
     });
-    if ensured.is_none() && ensures && looked && runs {
+    if ensured.is_none() && ensures && looked && runs && facts.got_going() {
         ensured = Some(json!({"state": "running"}));
     }
     if let Some(ensured) = ensured {

@@ -1,7 +1,7 @@
 //! The project as its author wrote it: found, read, templates resolved, and the few facts that powers are derived from.
 //!
 //! Whether the manifest makes sense is the renderer's to say, inside the sandbox; this layer only finds it and reads
-//! what the host itself must know. `read` and `copilot` are the only files here that touch
+//! what the host itself must know. `read`, `placed` and `copilot` are the only files here that touch
 //! the file system.
 
 pub mod commands;
@@ -12,6 +12,7 @@ pub mod erb;
 pub mod error;
 pub mod kamal;
 pub mod origin;
+pub mod placed;
 pub mod project;
 pub mod read;
 pub mod tree;
@@ -19,5 +20,6 @@ pub mod tree;
 pub use diagnostic::{Diagnostic, Position, Severity, nearest, render_diagnostic};
 pub use error::ManifestError;
 pub use kamal::Envelope;
+pub use placed::PlacedFiles;
 pub use project::{ConfigurationFile, Flavour, Hook, ManifestFile, Project};
 pub use read::{FindError, Outside};

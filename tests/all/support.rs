@@ -85,6 +85,7 @@ impl TestRun {
             hooks: folder.path().join("hooks"),
             performer: "ada@example.com".into(),
             also_hidden: vec![],
+            files: Default::default(),
         });
         Self { folder, run }
     }

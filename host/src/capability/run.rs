@@ -9,12 +9,14 @@ use super::aws::Aws;
 use super::hosts::Hosts;
 use super::journal::Journal;
 use crate::interrupt::Interrupt;
+use crate::manifest::PlacedFiles;
+use crate::manifest::placed::PlacedError;
 use crate::plan::canonical;
 use crate::report::{Event, Reporter};
 use crate::secret::{Redactor, Secret, SecretStore, encode};
 use crate::wire::Place;
 use crate::wit::renderer::exports::plimsoll::deploy::renderer::Source;
-use crate::wit::types::{CapError, Document, Encoding, Part, Severity};
+use crate::wit::types::{CapError, Document, Encoding, FileRef, Part, Severity};
 
 /// How long a lock may take to be given back when a run ends: people wait for it.
 const GIVE_BACK: Duration = Duration::from_secs(15);
@@ -61,6 +63,8 @@ pub struct Run {
     approved: OnceLock<Vec<Document>>,
     aws: OnceLock<Arc<Aws>>,
     also_hidden: Vec<(String, Secret)>,
+    /// Files of the project that go to servers.
+    pub files: PlacedFiles,
     redactor: OnceLock<Redactor>,
     in_flight: Arc<Mutex<Vec<(u64, String)>>>,
 }
@@ -111,6 +115,8 @@ pub struct Parts {
     pub performer: String,
     /// What else must not be shown: literal passwords of the manifest, answers of its commands.
     pub also_hidden: Vec<(String, Secret)>,
+    /// Files of the project that go to servers.
+    pub files: PlacedFiles,
 }
 
 impl Run {
@@ -135,6 +141,7 @@ impl Run {
             approved: OnceLock::new(),
             aws: OnceLock::new(),
             also_hidden: parts.also_hidden,
+            files: parts.files,
             redactor: OnceLock::new(),
             in_flight: Arc::default(),
         })
@@ -213,6 +220,9 @@ impl Run {
                         Encoding::EnvFile => text.push_str(&encode::env_file(found.expose())),
                     }
                 }
+                Part::File(file) if readers == Readers::Recipient => {
+                    text.push_str(self.file(file)?.expose());
+                }
                 Part::Remote(_) | Part::Inherit(_) | Part::File(_) => {
                     let what = canonical::shown(&canonical::value(std::slice::from_ref(part)));
                     return Err(CapError::NotPlanned(format!(
@@ -222,6 +232,28 @@ impl Run {
             }
         }
         Ok(Secret::new(text))
+    }
+
+    /// What is in a file of the project when it arrives on a server.
+    fn file(&self, file: &FileRef) -> Result<Secret, CapError> {
+        let secret = |name: &str| self.secrets.get(name).cloned().map_err(|e| e.to_string());
+        let run = |line: &str, variables: &BTreeMap<String, String>| {
+            crate::wire::shell::run(line, &self.project, variables)
+        };
+        let FileRef {
+            path,
+            digest,
+            accessory,
+        } = file;
+        let content = self
+            .files
+            .content(path, digest, accessory.as_deref(), &secret, &run);
+        content.map_err(|error| match error {
+            PlacedError::NotNamed(_) => CapError::NotPlanned(error.to_string()),
+            PlacedError::Unreadable { .. }
+            | PlacedError::Changed(_)
+            | PlacedError::Template { .. } => CapError::Other(error.to_string()),
+        })
     }
 
     /// Keeps the bytes of the project's secrets out of what comes back. A project whose secrets can't be evaluated

@@ -487,6 +487,7 @@ fn pure(environment: &Environment, reporter: &Arc<Reporter>) -> Result<Pure, Dep
         fingerprint_key: Vec::new(),
         secret_variables: Vec::new(),
         also_hidden: Vec::new(),
+        files: Default::default(),
         project: environment.folder.clone(),
         hooks: environment.folder.clone(),
         performer: String::new(),

@@ -15,7 +15,9 @@ use crate::capability::run::Parts;
 use crate::grant::{Facts, Grants};
 use crate::interrupt::Interrupt;
 use crate::manifest::kamal::{SecretUse, SshConfigFiles, SshSection, Use};
-use crate::manifest::{Diagnostic, FindError, ManifestError, Outside, Project, render_diagnostic};
+use crate::manifest::{
+    Diagnostic, FindError, ManifestError, Outside, PlacedFiles, Project, render_diagnostic,
+};
 use crate::pipeline::{DeployError, Goal, Host, Request};
 use crate::plan::printable;
 use crate::plugin::configuration::{Bundled, Configuration};
@@ -85,6 +87,7 @@ pub(super) async fn start(
         fingerprint_key: fingerprint_key(&environment.state)?,
         secret_variables: secret_variables(&project.envelope.secrets),
         also_hidden: project.hidden(),
+        files: PlacedFiles::of(&project),
         hooks: project.path(&project.envelope.hooks_path),
         performer: performer(&project.root, environment).await,
         project: project.root.clone(),

@@ -37,7 +37,7 @@ impl Grants {
         grants.docker.hosts.clone_from(&hosts);
         grants.ssh = SshGrants {
             hosts,
-            run: Vec::new(),
+            run: commands(envelope),
             write: folders(envelope),
         };
         if !envelope.service.is_empty() {
@@ -166,6 +166,14 @@ fn options(envelope: &Envelope) -> impl Iterator<Item = &DockerOption> {
         .iter()
         .flat_map(|accessory| &accessory.options);
     roles.chain(accessories).chain(&envelope.proxy_options)
+}
+
+/// What Kamal leaves to the servers' shells, as the driver and the host run it.
+fn commands(envelope: &Envelope) -> Vec<ArgvPattern> {
+    let commands = envelope.commands.iter();
+    commands
+        .map(|command| ArgvPattern::exact(&["sh", "-c", command]))
+        .collect()
 }
 
 /// Folders in the home directory that are Kamal's or an accessory's own.

@@ -8,10 +8,8 @@ use super::diagnostic::{Diagnostic, Position};
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// A file that must be there is not.
-    #[error("no {what} at {} (looked in {})\nhint: {help}", .path.display(), .directory.display())]
+    #[error("Configuration file not found in {}\nhint: {help}", .directory.join(.path).display())]
     Missing {
-        /// `configuration file`, `destination file`.
-        what: &'static str,
         /// What was looked for, relative to the directory unless absolute.
         path: PathBuf,
         /// Where.

@@ -12,14 +12,17 @@ use super::{
 };
 use crate::secret::Secret;
 
+mod builder;
+mod commands;
 mod options;
 mod secrets;
 mod servers;
 mod ssh;
 
+pub use builder::Builder;
 pub use options::DockerOption;
 pub use secrets::{SecretUse, Use};
-pub use servers::{Accessory, Role};
+pub use servers::{Accessory, Role, Variable};
 pub use ssh::{SshConfigFiles, SshSection};
 
 /// What the host knows of a Kamal configuration, its destination merged in.
@@ -57,6 +60,17 @@ pub struct Envelope {
     pub builder: Builder,
     /// Commands that stand for others: name and command line.
     pub aliases: Vec<(String, String)>,
+    /// Folder with error pages for kamal-proxy.
+    pub error_pages: Option<String>,
+    /// Commands that the shells of servers run, because Kamal does not quote what they stand in: what `$(…)` and
+    /// backquotes hold, and `: REST` for what follows a command behind an operator.
+    pub commands: Vec<String>,
+    /// How much of the hooks' output is shown, `quiet` or `verbose`: of the hook of that name, or of all.
+    pub hooks_output: Vec<(Option<String>, String)>,
+    /// Folder for logs of commands (`output.file.path`).
+    pub log_folder: Option<String>,
+    /// Where logs of commands are sent (`output.otel.endpoint`).
+    pub telemetry: Option<String>,
 }
 
 /// A container registry.
@@ -79,34 +93,6 @@ pub enum Credential {
     Secret(String),
 }
 
-/// The parts of `builder` that reach outside the project.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Builder {
-    /// Folder of the build context; none builds a clone of HEAD.
-    pub context: Option<String>,
-    /// The Dockerfile, when it is named.
-    pub dockerfile: Option<String>,
-    /// URL of a remote builder: `ssh://docker@builder`.
-    pub remote: Option<String>,
-    /// Secrets that the build may ask for, by name.
-    pub secrets: Vec<String>,
-    /// Which SSH agents it may ask, as written.
-    pub ssh: Option<String>,
-    /// Values of build arguments, as written.
-    pub arguments: Vec<String>,
-    /// Where layers are kept for the next build.
-    pub cache: Option<Cache>,
-}
-
-/// Where layers are kept for the next build.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Cache {
-    /// Its image, without the registry's server.
-    pub image: Option<String>,
-    /// `mode=max,…`
-    pub options: Vec<String>,
-}
-
 impl Registry {
     /// Whether Kamal runs this registry itself, on the deployer's machine.
     pub fn is_local(&self) -> bool {
@@ -117,10 +103,10 @@ impl Registry {
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
     }
 
-    /// Its port, when it runs on the deployer's machine.
+    /// Its port, when it is local.
     pub fn local_port(&self) -> Option<u16> {
-        let server = self.server.as_deref()?;
-        server.strip_prefix("localhost:")?.parse().ok()
+        let server = self.server.as_deref().filter(|_| self.is_local())?;
+        server.rsplit(':').next()?.parse().ok()
     }
 
     fn read(node: Option<&Rc<Node>>) -> Self {
@@ -180,7 +166,7 @@ impl Envelope {
                 hosts.push(host.clone());
             }
         }
-        let builder = root.get("builder");
+        let output = |kind: &str, key: &str| text(root.get("output")?.get(kind), key);
         let proxies = servers::proxies(root);
         Self {
             image: image.or(local).map(ToOwned::to_owned),
@@ -198,35 +184,16 @@ impl Envelope {
             hooks_path: root_text(root, "hooks_path", ".kamal/hooks"),
             secrets_path: root_text(root, "secrets_path", ".kamal/secrets"),
             secrets: secrets::read(root, &proxies),
-            builder: Builder {
-                context: text(builder, "context"),
-                dockerfile: text(builder, "dockerfile"),
-                remote: text(builder, "remote"),
-                secrets: texts(builder.and_then(|builder| builder.get("secrets"))),
-                ssh: text(builder, "ssh"),
-                arguments: builder
-                    .and_then(|builder| builder.get("args"))
-                    .map(|args| args.entries().iter())
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|entry| Some(entry.value.text()?.to_owned()))
-                    .collect(),
-                cache: builder
-                    .and_then(|builder| builder.get("cache"))
-                    .map(|cache| Cache {
-                        image: cache
-                            .get("image")
-                            .and_then(|image| Some(image.text()?.to_owned())),
-                        options: cache
-                            .get("options")
-                            .and_then(|options| options.text())
-                            .into_iter()
-                            .flat_map(|options| options.split(','))
-                            .map(ToOwned::to_owned)
-                            .collect(),
-                    }),
-            },
             aliases: aliases(root.get("aliases")),
+            builder: Builder::read(root.get("builder")),
+            error_pages: root
+                .get("error_pages_path")
+                .and_then(|node| node.text())
+                .map(ToOwned::to_owned),
+            commands: commands::read(root),
+            hooks_output: hooks_output(root.get("hooks_output")),
+            log_folder: output("file", "path"),
+            telemetry: output("otel", "endpoint"),
             service,
             registry,
             roles,
@@ -302,6 +269,18 @@ fn aliases(node: Option<&Rc<Node>>) -> Vec<(String, String)> {
         .iter()
         .filter_map(|entry| Some((entry.key.clone(), entry.value.text()?.to_owned())))
         .collect()
+}
+
+fn hooks_output(node: Option<&Rc<Node>>) -> Vec<(Option<String>, String)> {
+    let Some(node) = node else { return Vec::new() };
+    // `:quiet` is Ruby's symbol.
+    let level = |text: &str| text.trim_start_matches(':').to_owned();
+    let all = node.text().map(|text| (None, level(text)));
+    let each = node
+        .entries()
+        .iter()
+        .filter_map(|entry| Some((Some(entry.key.clone()), level(entry.value.text()?))));
+    all.into_iter().chain(each).collect()
 }
 
 fn text(node: Option<&Rc<Node>>, key: &str) -> Option<String> {

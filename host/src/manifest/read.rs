@@ -181,7 +181,6 @@ impl Search<'_> {
             }
         };
         Err(ManifestError::Missing {
-            what: "configuration file",
             path: config_file.unwrap_or(Path::new(KAMAL_FILE)).to_path_buf(),
             directory: self.root.to_path_buf(),
             help,
@@ -211,7 +210,6 @@ impl Search<'_> {
             (None, known) => format!("destinations of this project: {}", known.join(", ")),
         };
         Err(ManifestError::Missing {
-            what: "destination file",
             path: PathBuf::from(self.shown(&path)),
             directory: self.root.to_path_buf(),
             help,

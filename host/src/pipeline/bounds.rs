@@ -2,6 +2,7 @@
 //! user's own manifest says. A renderer has no powers, and must not get any by asking the host to use its own.
 
 use crate::manifest::Envelope;
+use crate::plan::canonical;
 use crate::wit::renderer::exports::plimsoll::deploy::renderer::{
     Build, Builder, Credentials, HookPoint, Image, Output,
 };
@@ -59,13 +60,8 @@ fn check_image(image: &Image, envelope: &Envelope) -> Result<(), String> {
     if let Some(login) = &image.registry {
         check_login(login, envelope)?;
     }
-    if let Some(port) = image.local_registry {
-        let own = envelope.registry.server.as_deref().unwrap_or_default();
-        if own != format!("localhost:{port}") {
-            return Err(format!(
-                "start a registry on port {port} of this machine, and the manifest's own is `{own}`"
-            ));
-        }
+    if image.local_registry.is_some() && image.local_registry != envelope.registry.local_port() {
+        return Err("start a registry on this machine that the manifest does not name".to_owned());
     }
     image
         .build
@@ -106,6 +102,11 @@ fn check_build(build: &Build, envelope: &Envelope) -> Result<(), String> {
             "put secret `{name}` into a build argument, where everybody who has the image reads it"
         ));
     }
+    for (name, value) in &build.args {
+        let own = envelope.builder.args.iter().find(|(own, _)| own == name);
+        let own = own.map(|(_, text)| text.as_str());
+        check_variables(&format!("build argument `{name}`"), name, value, own)?;
+    }
     for (what, asked, own) in [
         ("context", build.context.as_ref(), &envelope.builder.context),
         (
@@ -120,103 +121,118 @@ fn check_build(build: &Build, envelope: &Envelope) -> Result<(), String> {
             ));
         }
     }
-    let arguments = build.args.iter().map(|(_, value)| value);
-    check_expansions(arguments, &envelope.builder.arguments, "a build argument")?;
-    match &build.builder {
-        Some(builder) => check_builder(builder, envelope),
+    build
+        .builder
+        .iter()
+        .try_for_each(|builder| check_builder(builder, envelope))
+}
+
+/// What a value takes from the deployer's own environment must stand in the text of the manifest.
+fn check_variables(
+    what: &str,
+    name: &str,
+    value: &[Part],
+    own: Option<&str>,
+) -> Result<(), String> {
+    let stands = |part: &&Part| match part {
+        Part::Text(_) | Part::Slot(_) => true,
+        // Without a value of its own, the argument is the variable of its name.
+        Part::Inherit(inherited) => {
+            inherited == name && own.is_some_and(|own| own.trim().is_empty())
+        }
+        Part::Remote(expansion) => {
+            let plain = expansion.text.replace('\\', "");
+            let written = match expansion.command {
+                true => [format!("$({plain})"), format!("`{plain}`")],
+                false => [format!("${{{plain}}}"), format!("${plain}")],
+            };
+            let own = own.unwrap_or_default().replace('\\', "");
+            written.iter().any(|written| own.contains(written))
+        }
+        Part::Secret(_) | Part::File(_) => false,
+    };
+    match value.iter().find(|part| !stands(part)) {
         None => Ok(()),
+        Some(part) => Err(format!(
+            "put `{}` into the {what}, which the manifest does not",
+            canonical::shown(&canonical::value(std::slice::from_ref(part)))
+        )),
     }
 }
 
+/// Who builds: instances of buildx that Kamal makes, Engines and images that the manifest names.
 fn check_builder(builder: &Builder, envelope: &Envelope) -> Result<(), String> {
     let own = &envelope.builder;
-    if let Some(remote) = builder
+    let beyond = |what: &str, asked: &str| {
+        Err(format!(
+            "build with the {what} `{asked}`, which the manifest does not name"
+        ))
+    };
+    let driver = own.driver.as_deref().unwrap_or("docker-container");
+    if builder.driver != driver {
+        return beyond("driver", &builder.driver);
+    }
+    let cloud = driver.replace([' ', '/'], "-");
+    if let Some(name) = builder
+        .name
+        .as_deref()
+        .filter(|name| !name.starts_with("kamal-") && *name != cloud)
+    {
+        return beyond("builder", name);
+    }
+    if let Some(url) = builder
         .remote
         .as_ref()
-        .filter(|remote| own.remote.as_ref() != Some(remote))
+        .filter(|url| own.remote.as_ref() != Some(url))
     {
-        return Err(format!(
-            "build on `{remote}`, which the manifest does not name"
-        ));
+        return beyond("Engine", url);
     }
     if let Some(name) = builder
         .secrets
         .iter()
         .find(|name| !own.secrets.contains(name))
     {
-        return Err(format!(
-            "give secret `{name}` to the build, which the manifest does not"
-        ));
+        return beyond("secret", name);
     }
-    if let Some(agents) = &builder.ssh {
-        let Some(written) = &own.ssh else {
-            return Err("give the build an SSH agent, which the manifest does not".to_owned());
-        };
-        check_expansions(
-            std::iter::once(agents),
-            std::slice::from_ref(written),
-            "builder/ssh",
-        )?;
+    if let Some(ssh) = &builder.ssh {
+        check_variables("SSH sockets of the build", "", ssh, own.ssh.as_deref())?;
     }
-    builder
-        .cache_from
-        .iter()
-        .chain(&builder.cache_to)
-        .try_for_each(|entry| check_cache(entry, envelope))
+    if builder.pack.is_some() != !own.pack.is_empty() {
+        return beyond("tool", "pack");
+    }
+    if let Some(pack) = &builder.pack {
+        let labels = "paketo-buildpacks/image-labels".to_owned();
+        let mut images = std::iter::once(&pack.builder).chain(&pack.buildpacks);
+        if let Some(image) = images.find(|image| !own.pack.contains(image) && **image != labels) {
+            return beyond("buildpack", image);
+        }
+    }
+    let mut caches = builder.cache_from.iter().chain(&builder.cache_to);
+    match caches.find(|cache| !is_own_cache(cache, envelope)) {
+        Some(cache) => beyond("cache", cache),
+        None => Ok(()),
+    }
 }
 
-fn check_cache(entry: &str, envelope: &Envelope) -> Result<(), String> {
-    let refused = || format!("keep layers at `{entry}`, which the manifest does not name");
-    let cache = envelope.builder.cache.as_ref().ok_or_else(refused)?;
-    let image = envelope.image.as_deref().unwrap_or(&envelope.service);
-    let image = cache
-        .image
-        .clone()
-        .unwrap_or_else(|| format!("{image}-build-cache"));
-    let reference = match &envelope.registry.server {
-        Some(server) => format!("{server}/{image}"),
-        None => image,
+/// `type=registry,ref=IMAGE[,OPTIONS]` or `type=gha[,OPTIONS]`, all of it from the manifest.
+fn is_own_cache(asked: &str, envelope: &Envelope) -> bool {
+    let Some(own) = &envelope.builder.cache else {
+        return false;
     };
-    let known = |part: &str| match part.split_once('=') {
-        Some(("type", _)) => true,
-        Some(("ref", text)) => text == reference,
-        Some(_) | None => cache.options.iter().any(|option| option == part),
+    let image = own.image.clone().or_else(|| {
+        let image = envelope.image.as_deref()?;
+        Some(format!("{image}-build-cache"))
+    });
+    let server = envelope.registry.server.as_deref();
+    let reference = match (server, image.unwrap_or_default()) {
+        (Some(server), image) => format!("ref={server}/{image}"),
+        (None, image) => format!("ref={image}"),
     };
-    entry
+    let kind = format!("type={}", own.kind.as_deref().unwrap_or_default());
+    let options: Vec<&str> = own.options.iter().flat_map(|all| all.split(',')).collect();
+    asked
         .split(',')
-        .all(known)
-        .then_some(())
-        .ok_or_else(refused)
-}
-
-/// What the deployer's shell would put in must stand so in the manifest: variables of this machine are nobody else's.
-fn check_expansions<'v>(
-    mut values: impl Iterator<Item = &'v Vec<Part>>,
-    written: &[String],
-    what: &str,
-) -> Result<(), String> {
-    values.try_for_each(|value| {
-        value.iter().try_for_each(|part| {
-            let text = match part {
-                Part::Remote(expansion) => &expansion.text,
-                Part::Inherit(name) => name,
-                Part::File(file) => return Err(format!("put file `{}` into {what}", file.path)),
-                Part::Text(_) | Part::Secret(_) | Part::Slot(_) => return Ok(()),
-            };
-            let forms = [
-                format!("${{{text}}}"),
-                format!("${text}"),
-                format!("$({text})"),
-            ];
-            let stands = |written: &String| forms.iter().any(|form| written.contains(form));
-            match written.iter().any(stands) {
-                true => Ok(()),
-                false => Err(format!(
-                    "put `{text}` of this machine into {what}, which the manifest does not"
-                )),
-            }
-        })
-    })
+        .all(|item| item == kind || item == reference || options.contains(&item))
 }
 
 fn secret(part: &Part) -> Option<&str> {
@@ -237,9 +253,23 @@ fn is_inside(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wit::renderer::exports::plimsoll::deploy::renderer::Pack;
     use crate::wit::types::{Encoding, Expansion, SecretRef};
 
-    const MANIFEST: &str = "service: app\nimage: team/app\nregistry:\n  server: reg.example.com\n  username: [USER]\n  password: [PASSWORD]\nservers: [web-1]\nbuilder: {arch: amd64, context: ../shared, remote: 'ssh://b', secrets: [TOKEN], args: {A: '${HOST_A}'}, ssh: default=$SSH_AUTH_SOCK, cache: {type: registry, options: mode=max}}\n";
+    const MANIFEST: &str = r#"
+service: app
+image: team/app
+registry: {server: reg.example.com, username: [USER], password: [PASSWORD]}
+servers: [web-1]
+builder:
+  arch: amd64
+  context: ../shared
+  remote: ssh://arm
+  secrets: [TOKEN]
+  args: {B: "x ${HOST}", EMPTY: ""}
+  ssh: default=$SSH_AUTH_SOCK
+  cache: {type: registry, options: mode=max}
+"#;
 
     fn secret_value(name: &str) -> Vec<Part> {
         vec![Part::Secret(SecretRef {
@@ -248,17 +278,20 @@ mod tests {
         })]
     }
 
-    fn expansion(text: &str) -> Part {
+    fn remote(text: &str) -> Part {
         Part::Remote(Expansion {
-            text: text.into(),
+            text: text.to_owned(),
             command: false,
             split: false,
         })
     }
 
-    fn builder(output: &mut Output) -> &mut Builder {
-        let build = output.images[0].build.as_mut().expect("has one");
-        build.builder.as_mut().expect("has one")
+    fn built(output: &mut Output) -> &mut Build {
+        output.images[0].build.as_mut().expect("has one")
+    }
+
+    fn built_by(output: &mut Output) -> &mut Builder {
+        built(output).builder.as_mut().expect("has one")
     }
 
     fn honest() -> Output {
@@ -266,7 +299,11 @@ mod tests {
             context: Some("../shared".into()),
             dockerfile: "docker/Dockerfile".into(),
             target: None,
-            args: vec![("A".into(), vec![expansion("HOST_A")])],
+            args: vec![
+                ("A".into(), vec![Part::Text("b".into())]),
+                ("B".into(), vec![remote("HOST")]),
+                ("EMPTY".into(), vec![Part::Inherit("EMPTY".into())]),
+            ],
             labels: vec![],
             platforms: vec![],
             tags: vec![
@@ -274,20 +311,17 @@ mod tests {
                 "reg.example.com/team/app:latest".into(),
             ],
             builder: Some(Builder {
-                name: None,
+                name: Some("kamal-remote-ssh---arm".into()),
                 driver: "docker-container".into(),
                 local_platforms: vec![],
-                remote_platforms: vec!["linux/amd64".into()],
-                remote: Some("ssh://b".into()),
+                remote_platforms: vec!["linux/arm64".into()],
+                remote: Some("ssh://arm".into()),
                 cache_from: vec!["type=registry,ref=reg.example.com/team/app-build-cache".into()],
                 cache_to: vec![
                     "type=registry,ref=reg.example.com/team/app-build-cache,mode=max".into(),
                 ],
                 secrets: vec!["TOKEN".into()],
-                ssh: Some(vec![
-                    Part::Text("default=".into()),
-                    expansion("SSH_AUTH_SOCK"),
-                ]),
+                ssh: Some(vec![Part::Text("default=".into()), remote("SSH_AUTH_SOCK")]),
                 provenance: None,
                 sbom: None,
                 pack: None,
@@ -325,7 +359,7 @@ mod tests {
         let hooks = ["pre-build".to_owned()];
         assert_eq!(check(&honest(), &envelope, &hooks), Ok(()));
         type Twist = fn(&mut Output);
-        let twists: [(Twist, &str); 16] = [
+        let twists: [(Twist, &str); 20] = [
             (|o| o.hooks[0].name = "/bin/bash".into(), "run `/bin/bash`"),
             (
                 |o| o.hooks[0].name = "../../evil".into(),
@@ -376,34 +410,49 @@ mod tests {
                 "Dockerfile `a/../../b`",
             ),
             (
-                |o| builder(o).remote = Some("ssh://evil".into()),
-                "build on `ssh://evil`",
+                |o| built(o).args[1].1 = vec![remote("AWS_SECRET_ACCESS_KEY")],
+                "put `${AWS_SECRET_ACCESS_KEY}` into the build argument `B`",
             ),
             (
-                |o| builder(o).secrets.push("PASSWORD".into()),
-                "give secret `PASSWORD` to the build",
+                |o| built(o).args[0].1 = vec![Part::Inherit("A".into())],
+                "put `<A of the host>` into the build argument `A`",
             ),
             (
-                |o| builder(o).ssh = Some(vec![expansion("AWS_SECRET_ACCESS_KEY")]),
-                "`AWS_SECRET_ACCESS_KEY` of this machine",
+                |o| built_by(o).ssh = Some(vec![remote("HOME")]),
+                "put `${HOME}` into the SSH sockets",
+            ),
+            (
+                |o| built_by(o).remote = Some("ssh://evil".into()),
+                "with the Engine `ssh://evil`",
+            ),
+            (
+                |o| built_by(o).name = Some("mine".into()),
+                "with the builder `mine`",
+            ),
+            (
+                |o| built_by(o).driver = "remote".into(),
+                "with the driver `remote`",
+            ),
+            (
+                |o| built_by(o).secrets.push("PASSWORD".into()),
+                "with the secret `PASSWORD`",
+            ),
+            (
+                |o| built_by(o).cache_to[0] = "type=registry,ref=evil.example.com/x".into(),
+                "with the cache `type=registry,ref=evil.example.com/x`",
             ),
             (
                 |o| {
-                    builder(o)
-                        .cache_to
-                        .push("type=registry,ref=evil.example.com/x".into())
+                    built_by(o).pack = Some(Pack {
+                        builder: "evil".into(),
+                        buildpacks: vec![],
+                    })
                 },
-                "keep layers at",
+                "with the tool `pack`",
             ),
             (
-                |o| {
-                    o.images[0].build.as_mut().expect("has one").args[0].1 = vec![expansion("HOME")]
-                },
-                "`HOME` of this machine into a build argument",
-            ),
-            (
-                |o| o.images[0].local_registry = Some(22),
-                "start a registry on port 22",
+                |o| o.images[0].local_registry = Some(5000),
+                "start a registry on this machine",
             ),
         ];
         for (twist, why) in twists {

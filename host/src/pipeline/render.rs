@@ -6,6 +6,7 @@ use super::{DeployError, Host, Request, bounds};
 use crate::capability::Stage;
 use crate::manifest;
 use crate::report::{Event, Finding, Verdict};
+use crate::wire::Engine;
 use crate::wit::renderer::exports::plimsoll::deploy::renderer::{File, Input, Need, Output};
 use crate::wit::types::{Context, Diagnostic, Severity};
 
@@ -50,7 +51,7 @@ pub async fn render(
         .map_err(|found| refused(host, found))?;
     let output = host
         .sandbox
-        .render(&loaded, session, input(gather(host, &needs)))
+        .render(&loaded, session, input(gather(host, &needs).await?))
         .await?
         .map_err(|found| refused(host, found))?;
     let hooks: Vec<String> = host
@@ -74,19 +75,31 @@ pub async fn render(
 }
 
 /// Facts of the kinds that this host can tell.
-fn gather(host: &Host, needs: &[Need]) -> Json {
+async fn gather(host: &Host, needs: &[Need]) -> Result<Json, DeployError> {
     let mut facts: Map<String, Json> = Map::new();
-    for need in needs.iter().filter(|need| need.kind == "hook") {
-        let there = host.project.hooks.iter().any(|hook| hook.name == need.name);
-        if let Some(kind) = facts
-            .entry("hook")
-            .or_insert_with(|| json!({}))
-            .as_object_mut()
-        {
-            kind.insert(need.name.clone(), json!(there));
+    for need in needs {
+        let hooks = &host.project.hooks;
+        let answer = match need.kind.as_str() {
+            "hook" => json!(hooks.iter().any(|hook| hook.name == need.name)),
+            "file" => json!(host.run.files.digests(&need.name)),
+            "docker-arch" => json!(architecture().await?),
+            _ => continue,
+        };
+        let kind = facts.entry(&need.kind).or_insert_with(|| json!({}));
+        if let Some(kind) = kind.as_object_mut() {
+            kind.insert(need.name.clone(), answer);
         }
     }
-    Json::Object(facts)
+    Ok(Json::Object(facts))
+}
+
+/// Of this machine's Docker Engine: where an image is built depends on it.
+async fn architecture() -> Result<String, DeployError> {
+    let engine = Engine::local().await.map_err(|source| DeployError::Wire {
+        doing: "ask for the architecture of this machine's Docker Engine".to_owned(),
+        source,
+    })?;
+    Ok(engine.version().arch.clone())
 }
 
 fn refused(host: &Host, found: Vec<Diagnostic>) -> DeployError {

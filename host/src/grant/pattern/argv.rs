@@ -33,6 +33,14 @@ impl ArgvPattern {
         Self::of(&words.join(" "), words)
     }
 
+    /// These words and no others, whatever is in them.
+    pub fn exact(words: &[&str]) -> Self {
+        Self {
+            words: words.iter().copied().map(Segment::exact).collect(),
+            more: false,
+        }
+    }
+
     fn of(whole: &str, words: &[&str]) -> Result<Self, PatternError> {
         not_empty(whole)?;
         let (words, more) = match words.split_last() {

@@ -38,6 +38,19 @@ pub struct Accessory {
     pub volumes: Vec<String>,
     /// Another network than `kamal`.
     pub network: Option<String>,
+    /// Files of the project that it gets, as written.
+    pub files: Vec<String>,
+    /// Its environment, for files that are templates.
+    pub env: Vec<(String, Variable)>,
+}
+
+/// Where a variable's value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Variable {
+    /// As written.
+    Clear(String),
+    /// The secret of that name.
+    Secret(String),
 }
 
 impl Accessory {
@@ -119,6 +132,8 @@ pub(super) fn accessories(node: Option<&Rc<Node>>, service: &str) -> Vec<Accesso
             options: options::read(node.get("options")),
             volumes,
             network: text(own, "network"),
+            files: local_paths(node.get("files")).collect(),
+            env: environment(node.get("env")),
         }
     };
     entries
@@ -127,19 +142,41 @@ pub(super) fn accessories(node: Option<&Rc<Node>>, service: &str) -> Vec<Accesso
         .collect()
 }
 
+/// Clear values, then secrets, which win: `NAME`, or `NAME:SECRET`.
+fn environment(env: Option<&Rc<Node>>) -> Vec<(String, Variable)> {
+    let Some(env) = env else { return Vec::new() };
+    let sorted = ["clear", "secret"].iter().any(|key| env.get(key).is_some());
+    let clear = if sorted { env.get("clear") } else { Some(env) };
+    let clear = clear.map(|node| node.entries()).unwrap_or_default();
+    let clear = clear.iter().map(|entry| {
+        let value = entry.value.text().unwrap_or_default();
+        (entry.key.clone(), Variable::Clear(value.to_owned()))
+    });
+    let secret = env.get("secret").map(|list| list.items());
+    let secret = secret.unwrap_or_default().iter().filter_map(|item| {
+        let text = item.text()?;
+        let (name, secret) = text.split_once(':').unwrap_or((text, text));
+        Some((name.to_owned(), Variable::Secret(secret.to_owned())))
+    });
+    clear.chain(secret).collect()
+}
+
 /// `directories` that are not below the accessory's own folder.
 fn absolute_directories(node: Option<&Rc<Node>>) -> Vec<String> {
+    local_paths(node)
+        .filter(|path| path.starts_with('/'))
+        .collect()
+}
+
+/// The first part of `LOCAL:REMOTE[:OPTIONS]`, or `local` of a mapping.
+fn local_paths(node: Option<&Rc<Node>>) -> impl Iterator<Item = String> {
     let items = node.map(|node| node.items()).unwrap_or_default();
     let local = |item: &Rc<Node>| match &item.data {
         Data::Scalar { .. } => item.text()?.split(':').next().map(ToOwned::to_owned),
         Data::Mapping(_) => text(Some(item), "local"),
         Data::Sequence(_) => None,
     };
-    items
-        .iter()
-        .filter_map(local)
-        .filter(|path| path.starts_with('/'))
-        .collect()
+    items.iter().filter_map(local)
 }
 
 /// Every `proxy` section: of the root, the roles and the accessories.

@@ -125,7 +125,7 @@ fn a_missing_configuration_says_what_was_looked_for_and_the_cure() {
     let folder = Folder::with("missing", &[("sub/x", "")]);
     assert_eq!(
         folder.refusal(None),
-        "error[file-missing]: no configuration file at config/deploy.yml (looked in ROOT)\n  \
+        "error[file-missing]: Configuration file not found in ROOT/config/deploy.yml\n  \
          = help: run plimsoll in the folder of your project, or say which file to use with -c FILE\n"
     );
     folder.write("config/deploy.yml", b"service: app");

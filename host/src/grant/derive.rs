@@ -38,7 +38,7 @@ impl Grants {
         grants.ssh = SshGrants {
             hosts,
             run: commands(envelope),
-            write: folders(envelope),
+            write: writable(envelope),
         };
         if !envelope.service.is_empty() {
             let lock = format!(".kamal/lock-{}", envelope.service_and_destination());
@@ -174,6 +174,14 @@ fn commands(envelope: &Envelope) -> Vec<ArgvPattern> {
     commands
         .map(|command| ArgvPattern::exact(&["sh", "-c", command]))
         .collect()
+}
+
+/// Folders in the home directory that are Kamal's or an accessory's own, and directories that are made outside of them.
+fn writable(envelope: &Envelope) -> Vec<PathPattern> {
+    let accessories = envelope.accessories.iter();
+    let directories = accessories.flat_map(|accessory| &accessory.directories);
+    let directories = directories.filter_map(|path| PathPattern::exact(path));
+    folders(envelope).into_iter().chain(directories).collect()
 }
 
 /// Folders in the home directory that are Kamal's or an accessory's own.

@@ -122,6 +122,29 @@ fn nothing_else_is() {
 }
 
 #[test]
+fn what_kamal_leaves_to_the_servers_shells_is_granted_word_for_word() {
+    let text = "service: app\nservers: {web: {hosts: [a], cmd: 'x $(hostname -f) && date'}}\n\
+                accessories: {db: {host: a, directories: [data:/d, /srv/logs:/l]}}\n";
+    let envelope = Envelope::read(&[("f", text)], None).expect("it is a map");
+    let grants = Grants::from_envelope("d", &envelope, Facts::default());
+    for command in ["hostname -f", ": && date"] {
+        assert_eq!(grants.covers_command(&["sh", "-c", command]), Ok(()));
+    }
+    for words in [
+        &["sh", "-c", "hostname"][..],
+        &["sh", "-c", "hostname -f", "x"],
+        &["hostname", "-f"],
+        &["sh", "-c", "date"],
+    ] {
+        assert!(grants.covers_command(words).is_err(), "{words:?}");
+    }
+    assert_eq!(grants.covers_write("/srv/logs"), Ok(()));
+    assert_eq!(grants.covers_write("app-db/data"), Ok(()));
+    assert!(grants.covers_write("/srv/logs/x").is_err());
+    assert!(grants.covers_write("/srv").is_err());
+}
+
+#[test]
 fn a_manifest_without_names_grants_next_to_nothing() {
     for text in [
         "{}",

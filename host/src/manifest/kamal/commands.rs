@@ -132,7 +132,7 @@ mod tests {
     fn what_a_shell_runs_is_found_and_nothing_else() {
         for (line, expected) in [
             ("bin/jobs -q a", &[][..]),
-            ("bin/x $HOME '$(id)' \\$(id)", &[]),
+            ("bin/x $HOME '$(id)' \"\\$(id)\"", &[]),
             (
                 "a $(hostname -f) \"$(echo ')')\"",
                 &["hostname -f", "echo ')'"],

@@ -38,6 +38,8 @@ pub struct Accessory {
     pub volumes: Vec<String>,
     /// Another network than `kamal`.
     pub network: Option<String>,
+    /// Directories that are made for it outside of its own folder.
+    pub directories: Vec<String>,
     /// Files of the project that it gets, as written.
     pub files: Vec<String>,
     /// Its environment, for files that are templates.
@@ -113,7 +115,8 @@ pub(super) fn accessories(node: Option<&Rc<Node>>, service: &str) -> Vec<Accesso
     let accessory = |(name, node): (&String, &Rc<Node>)| {
         let own = Some(node);
         let mut volumes = options::volume_sources(node.get("volumes"));
-        volumes.extend(absolute_directories(node.get("directories")));
+        let directories = absolute_directories(node.get("directories"));
+        volumes.extend(directories.iter().cloned());
         Accessory {
             name: name.clone(),
             container: text(own, "service").unwrap_or_else(|| format!("{service}-{name}")),
@@ -132,6 +135,7 @@ pub(super) fn accessories(node: Option<&Rc<Node>>, service: &str) -> Vec<Accesso
             options: options::read(node.get("options")),
             volumes,
             network: text(own, "network"),
+            directories,
             files: local_paths(node.get("files")).collect(),
             env: environment(node.get("env")),
         }

@@ -188,6 +188,62 @@ fn proxy_images_come_from_every_run_section() {
 }
 
 #[test]
+fn what_builds_and_servers_are_given_is_read_for_bounds() {
+    let envelope = envelope(
+        "service: app\n\
+         servers: {web: {hosts: [a], cmd: 'x $(hostname) && date'}}\n\
+         volumes: ['`echo /d`:/d']\n\
+         registry: {server: 'localhost:5555'}\n\
+         error_pages_path: public\n\
+         builder: {driver: cloud a/b, args: {A: 1, B: ''}, ssh: default, secrets: [S], cache: {type: gha},\n  \
+           pack: {builder: p, buildpacks: [q]}}\n\
+         accessories:\n  db:\n    env: {clear: {A: b}, secret: [C, 'D:E']}\n    \
+           files: [my.cnf:/etc/my.cnf, {local: init.erb, remote: /i}]\n    cmd: y > $(z)\n\
+         hooks_output: {pre-build: :quiet}\n\
+         output: {file: {path: log}, otel: {endpoint: 'http://o'}}\n",
+    );
+    assert_eq!(
+        envelope.commands,
+        ["hostname", ": && date", ": > $(z)", "echo /d"]
+    );
+    assert_eq!(envelope.registry.local_port(), Some(5555));
+    assert_eq!(envelope.error_pages.as_deref(), Some("public"));
+    let builder = &envelope.builder;
+    assert_eq!(builder.driver.as_deref(), Some("cloud a/b"));
+    let args = [("A", "1"), ("B", "")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    assert_eq!(builder.args, args);
+    assert_eq!(
+        (&builder.secrets[..], &builder.pack[..]),
+        (&["S".to_owned()][..], &["p".to_owned(), "q".to_owned()][..])
+    );
+    let kind = builder
+        .cache
+        .as_ref()
+        .and_then(|cache| cache.kind.as_deref());
+    assert_eq!(kind, Some("gha"));
+    let db = &envelope.accessories[0];
+    assert_eq!(db.files, ["my.cnf", "init.erb"]);
+    let secret = |name: &str| Variable::Secret(name.to_owned());
+    assert_eq!(
+        db.env,
+        [
+            ("A".to_owned(), Variable::Clear("b".to_owned())),
+            ("C".to_owned(), secret("C")),
+            ("D".to_owned(), secret("E")),
+        ]
+    );
+    let quiet = (Some("pre-build".to_owned()), "quiet".to_owned());
+    assert_eq!(envelope.hooks_output, [quiet]);
+    assert_eq!(
+        (
+            envelope.log_folder.as_deref(),
+            envelope.telemetry.as_deref()
+        ),
+        (Some("log"), Some("http://o"))
+    );
+}
+
+#[test]
 fn what_is_not_a_configuration_is_refused_with_its_place() {
     for (text, line, column, part) in [
         ("", 1, 1, "this is nothing"),

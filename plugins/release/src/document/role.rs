@@ -15,7 +15,8 @@ pub struct Role {
     /// Words; `None` runs the image's own command.
     pub command: Option<Vec<Value>>,
     /// What follows the command in the same line, from its operator on: `&& date`, `> log`. Kamal's line goes through
-    /// the server's shell unquoted, which runs this on the host itself.
+    /// the server's shell unquoted, which runs this on the host itself, as `sh -c ': TAIL'` does once the container is
+    /// started. That command is what grants are derived for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shell_tail: Option<String>,
     /// Environment without what is derived (`KAMAL_CONTAINER_NAME`, `KAMAL_VERSION`).

@@ -8,6 +8,7 @@
 //! * [`cli`]: what a user sees, with wrong input too.
 //! * [`wire`], [`deploy`]: real servers.
 //! * [`package`]: Copilot's workspaces without AWS.
+//! * [`custom_resources`]: the Lambda functions of stacks, with node.
 //! * [`docs`]: what the documentation says.
 //! * [`conformance`]: scores against recorded behaviour of the tools that plimsoll replaces.
 #![expect(
@@ -27,6 +28,7 @@ mod authority;
 mod bundle;
 mod cli;
 mod conformance;
+mod custom_resources;
 mod deploy;
 mod docs;
 mod layering;

@@ -42,7 +42,7 @@ const failure = (name, message) => Object.assign(new Error(message), { name });
  *
  * `request` is what differs from an ordinary event: `RequestType`, `ResourceProperties` and so on.
  */
-async function ask(handler, request, { seconds = 60 } = {}) {
+async function ask(handler, request, { seconds = 120 } = {}) {
   const answers = [];
   const url = await serve((_, body) => void answers.push(JSON.parse(body)));
   const event = {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::command::{command, find, run};
 use crate::report::say;
-use crate::{LabError, state};
+use crate::{LabError, setup, state};
 
 /// Clients of the services that our functions use.
 const CLIENTS: [&str; 10] = [
@@ -29,12 +29,16 @@ pub struct Node {
     pub modules: PathBuf,
 }
 
-/// Node, with the SDK installed from the registry at the first call.
+/// Node, with the SDK installed from the registry at the first call; node itself too, where it is missing.
 pub fn node() -> Result<Node, LabError> {
     let missing = |what: &str| LabError::Machine {
         problem: format!("find {what}, which runs the functions of stacks"),
         hint: "install Node.js 20 or newer, with npm".to_owned(),
     };
+    if find("node").is_none() && find("apt-get").is_some() {
+        let _lock = state::lock("lock")?;
+        setup::install(&["nodejs", "npm"])?;
+    }
     let program = find("node").ok_or_else(|| missing("node"))?;
     let _lock = state::lock("node-lock")?;
     let folder = state::cache()?.join("plimsoll-node");
@@ -48,6 +52,7 @@ pub fn node() -> Result<Node, LabError> {
         let words = [
             "install",
             "--silent",
+            "--ignore-scripts",
             "--no-audit",
             "--no-fund",
             "--prefix",

@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::command::{as_root, command, run, succeeds};
-use crate::report::say;
-use crate::{LabError, state};
+use crate::command::{command, succeeds};
+use crate::{LabError, setup, state};
 
 /// Debian's own, for which the package below is.
 const DEBIANS: &str = "/usr/bin/python3";
@@ -21,14 +20,7 @@ pub fn with_yaml() -> Result<PathBuf, LabError> {
         return Ok(python.into());
     }
     let _lock = state::lock("lock")?;
-    say("installing python3-yaml");
-    for arguments in [
-        &["update"][..],
-        &["install", "--no-install-recommends", "python3-yaml"],
-    ] {
-        let words = ["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y"];
-        run(&mut as_root("env", [&words[..], arguments].concat()))?;
-    }
+    setup::install(&["python3-yaml"])?;
     known().map(PathBuf::from).ok_or_else(|| LabError::Machine {
         problem: "find a Python with PyYAML".to_owned(),
         hint: "run `pip install pyyaml`".to_owned(),

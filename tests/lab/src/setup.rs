@@ -99,25 +99,11 @@ fn packages() -> Result<(), LabError> {
             hint: "install what gives the programs capsh, debootstrap, docker-registry, iptables, openssl, ssh and docker".to_owned(),
         });
     }
-    let apt = |arguments: &[&str]| {
-        run(&mut as_root(
-            "env",
-            [
-                &["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y"],
-                arguments,
-            ]
-            .concat(),
-        ))
-    };
     apt(&["update"])?;
     if missing.contains(&"docker.io") && image::is_known("docker-cli") {
         missing.push("docker-cli");
     }
-    say(format!(
-        "installing Debian packages: {}",
-        missing.join(", ")
-    ));
-    apt(&[&["install", "--no-install-recommends"], &missing[..]].concat())?;
+    install_known(&missing)?;
     // Its package starts a registry of its own on the port the lab's listens on.
     if missing.contains(&"docker-registry") && Path::new("/run/systemd/system").is_dir() {
         run(&mut as_root(
@@ -126,6 +112,25 @@ fn packages() -> Result<(), LabError> {
         ))?;
     }
     Ok(())
+}
+
+/// Installs Debian packages. The caller holds the lab's lock.
+pub(crate) fn install(packages: &[&str]) -> Result<(), LabError> {
+    apt(&["update"])?;
+    install_known(packages)
+}
+
+fn install_known(packages: &[&str]) -> Result<(), LabError> {
+    say(format!(
+        "installing Debian packages: {}",
+        packages.join(", ")
+    ));
+    apt(&[&["install", "--no-install-recommends"], packages].concat())
+}
+
+fn apt(arguments: &[&str]) -> Result<(), LabError> {
+    let words = ["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y"];
+    run(&mut as_root("env", [&words[..], arguments].concat())).map(drop)
 }
 
 /// Recipes are a convenience: without `just` the aliases of cargo do.

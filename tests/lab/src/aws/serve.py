@@ -7,6 +7,9 @@ import sys
 import threading
 import time
 
+# Certificates are issued in a second, not in a minute.
+os.environ.setdefault("MOTO_ACM_VALIDATION_WAIT", "1")
+
 from moto.core.base_backend import BackendDict
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server

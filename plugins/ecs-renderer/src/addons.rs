@@ -1,11 +1,13 @@
 //! Addons: the user's own CloudFormation beside the workload, merged into one nested stack.
 
+mod assets;
+
 use crate::cfn;
 use crate::cfn::{Map, Value, attribute, print, reference, resource};
 use crate::diagnostic::{Findings, Sources, code};
 use crate::patches::File;
 use crate::stack::Stack;
-use crate::yaml::{self, Node, Span};
+use crate::yaml::{self, At, Node, Span};
 
 const PARAMETERS_FILES: [&str; 2] = ["addons.parameters.yml", "addons.parameters.yaml"];
 const RESERVED: [&str; 3] = ["App", "Env", "Name"];
@@ -25,6 +27,8 @@ pub(crate) struct Addons {
     template: Option<Map>,
     extra_parameters: Map,
     outputs: Vec<Output>,
+    /// Files and folders of the project where an object in S3 has to be.
+    local: Vec<At<String>>,
 }
 
 /// An output of the addons.
@@ -98,9 +102,21 @@ impl Addons {
         let extra_parameters = merged.parameters(given.as_ref(), findings);
         let outputs = merged.outputs();
         Addons {
-            template: Some(merged.template()),
             extra_parameters,
             outputs,
+            local: std::mem::take(&mut merged.local),
+            template: Some(merged.template()),
+        }
+    }
+
+    /// A template that names files of this machine cannot be deployed.
+    pub(crate) fn check_deployable(&self, findings: &mut Findings) {
+        for At { value: path, span } in &self.local {
+            findings.coded(code::ADDON).error(
+                *span,
+                format!("`{path}` is of this project, and has to be in S3 before the addon is deployed; plimsoll does not upload it yet"),
+                "run `aws cloudformation package` on the addon and keep its result in addons/",
+            );
         }
     }
 
@@ -190,6 +206,7 @@ type Entry = (String, Span, Value);
 struct Merge {
     sections: Vec<(String, Vec<Entry>)>,
     first: Option<Span>,
+    local: Vec<At<String>>,
 }
 
 impl Merge {
@@ -212,6 +229,9 @@ impl Merge {
                 continue;
             };
             for (name, value) in entries {
+                if key.text == "Resources" {
+                    self.local.extend(assets::local(value));
+                }
                 self.put(
                     &key.text,
                     name.text.clone(),

@@ -174,6 +174,9 @@ fn render(
         &variables,
         findings,
     )?;
+    if request.facts.deployment.is_some() {
+        addons.check_deployable(findings);
+    }
     let addons_text = addons.text();
     let addons_here = addons_text.as_deref();
     let facts = &handover::prepare(

@@ -969,3 +969,14 @@ fn secrets_that_are_missing_or_unreadable_are_refused_all_at_once_with_their_lin
     }
     assert!(!refusal.contains("/fine") && !refusal.contains("/unknown"));
 }
+
+#[test]
+fn an_addon_that_names_files_of_the_project_renders_but_is_not_deployed() {
+    let addon = format!(
+        "{ADDON}Resources: {{F: {{Type: AWS::Lambda::Function, Properties: {{Code: lambdas/a}}}}}}\n"
+    );
+    let project = Project::new(BACKEND, "").addon("f.yml", &addon);
+    assert!(project.render().is_ok(), "for `aws cloudformation package`");
+    let refusal = project.facts(deploying).refusal();
+    assert!(refusal.contains("`lambdas/a` is of this project") && refusal.contains("addons/f.yml"));
+}

@@ -87,7 +87,10 @@ fn walk(
             if !scalar.literal
                 && let Some(items) = text_array(&text)
             {
-                let printed: Vec<String> = items.iter().map(|i| print::scalar(i)).collect();
+                let printed: Vec<String> = items
+                    .iter()
+                    .map(|i| print::scalar(i).into_owned())
+                    .collect();
                 edits.push(Edit {
                     range: scalar.range,
                     text: format!("[{}]", printed.join(", ")),
@@ -98,7 +101,7 @@ fn walk(
             if !scalar.literal {
                 edits.push(Edit {
                     range: scalar.range,
-                    text: print::scalar(&text),
+                    text: print::scalar(&text).into_owned(),
                 });
             }
             scalar.text = text;

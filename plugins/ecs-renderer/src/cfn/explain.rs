@@ -33,7 +33,13 @@ fn walk(value: &Value, path: &mut String, found: &mut Vec<(String, Span)>) {
             for (key, value) in entries {
                 let length = path.len();
                 path.push('/');
-                path.push_str(&key.replace('~', "~0").replace('/', "~1"));
+                for c in key.chars() {
+                    match c {
+                        '~' => path.push_str("~0"),
+                        '/' => path.push_str("~1"),
+                        c => path.push(c),
+                    }
+                }
                 walk(value, path, found);
                 path.truncate(length);
             }

@@ -1,6 +1,7 @@
 //! Template values to YAML text, the same bytes every time.
 
 use super::Value;
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// Longest intrinsic call that is written on one line.
@@ -124,7 +125,7 @@ fn flow(value: &Value) -> Option<String> {
     match value.bare() {
         Value::Absent => Some("null".to_owned()),
         Value::Raw(text) => Some(text.to_string()),
-        Value::Text(text) => Some(scalar(text)),
+        Value::Text(text) => Some(scalar(text).into_owned()),
         Value::List(items) => {
             let items: Option<Vec<String>> = items.iter().map(flow).collect();
             Some(format!("[{}]", items?.join(", ")))
@@ -151,12 +152,12 @@ fn pad(out: &mut String, indent: usize) {
 }
 
 /// A text as a scalar that every YAML version reads as that text.
-pub fn scalar(text: &str) -> String {
+pub fn scalar(text: &str) -> Cow<'_, str> {
     if plain_is_text(text) {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     if !text.chars().any(needs_escape) {
-        return format!("'{}'", text.replace('\'', "''"));
+        return format!("'{}'", text.replace('\'', "''")).into();
     }
     let mut out = String::from("\"");
     for c in text.chars() {
@@ -178,7 +179,7 @@ pub fn scalar(text: &str) -> String {
         }
     }
     out.push('"');
-    out
+    out.into()
 }
 
 fn needs_escape(c: char) -> bool {
@@ -189,18 +190,26 @@ fn needs_escape(c: char) -> bool {
         )
 }
 
+/// Words that some YAML version reads as something else; none is longer than five letters.
+const RESERVED: [&str; 11] = [
+    "true", "false", "yes", "no", "on", "off", "null", "y", "n", "nan", "inf",
+];
+
 /// True if the unquoted text is read as exactly this text, and as a text, inside and outside of brackets.
 fn plain_is_text(text: &str) -> bool {
-    let first = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '_');
-    let reserved = [
-        "true", "false", "yes", "no", "on", "off", "null", "y", "n", "nan", "inf",
-    ];
+    let bytes = text.as_bytes();
+    let first = bytes
+        .first()
+        .is_some_and(|b| b.is_ascii_alphabetic() || b"/_".contains(b));
+    // Nearly every key and value comes by here.
+    let fits = |(i, byte): (usize, &u8)| match byte {
+        b':' => bytes.get(i + 1).is_some_and(|next| *next != b' '),
+        b' ' => i + 1 < bytes.len(),
+        _ => byte.is_ascii_alphanumeric() || b"_./@$-*=+%".contains(byte),
+    };
     first
-        && fits_plain(text)
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "_./:@$- *=+%".contains(c))
-        && !reserved.contains(&text.to_ascii_lowercase().as_str())
+        && bytes.iter().enumerate().all(fits)
+        && !(bytes.len() <= 5 && RESERVED.iter().any(|word| text.eq_ignore_ascii_case(word)))
 }
 
 /// True if the text may be written without quotes at all, also inside brackets.
@@ -275,5 +284,21 @@ mod tests {
         ] {
             assert_eq!(scalar(text), printed);
         }
+    }
+
+    #[test]
+    fn texts_are_bare_only_where_every_yaml_reads_them_as_they_are() {
+        for bare in [
+            "Service", "/x", "_a", "a b", "a:b", "x=1+2%", "trues", "a - *b",
+        ] {
+            assert_eq!(scalar(bare), bare);
+        }
+        for quoted in [
+            "", " a", "a ", "a: b", "a:", "a #b", "a, b", "[a", "a'b", "1", "-a", "true", "Yes",
+            "NULL", "off", "*a", "ä",
+        ] {
+            assert!(scalar(quoted).starts_with('\''), "{quoted}");
+        }
+        assert_eq!(scalar("a\nb"), r#""a\nb""#);
     }
 }

@@ -29,6 +29,8 @@ conformance:
     cargo test -p plimsoll --test all -- conformance --nocapture
     cargo run -q -p conformance -- cases ../shared/conformance/kamal/cases/visible target/conformance/cases
     -python3 ../shared/conformance/kamal/compare.py -q --batch ../shared/conformance/kamal/cases/visible target/conformance/cases
+    cargo run -q -p conformance -- text ../shared/conformance/kamal/text/visible target/conformance/text
+    -for file in target/conformance/text/*.json; do python3 ../shared/conformance/kamal/compare.py --text ../shared/conformance/kamal/text/visible/$(basename $file) $file; done
     cargo run -q -p conformance -- config ../shared/conformance/kamal/config/visible/cases.json target/conformance/config.json
     -python3 ../shared/conformance/kamal/compare.py --config ../shared/conformance/kamal/config/visible/cases.json target/conformance/config.json
 

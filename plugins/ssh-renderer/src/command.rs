@@ -87,9 +87,17 @@ impl Request {
                 proxies: true,
                 ..none
             },
-            ["accessory", "boot" | "reboot" | "upgrade" | "exec"] => Scope {
+            [
+                "accessory",
+                "boot" | "reboot" | "upgrade" | "upload" | "exec",
+            ] => Scope {
                 accessories: true,
                 boots_accessories: true,
+                registry: true,
+                ..none
+            },
+            ["accessory", "pull_image" | "pull-image"] => Scope {
+                accessories: true,
                 registry: true,
                 ..none
             },

@@ -36,7 +36,10 @@ pub fn run(folder: &Path) -> ExitCode {
 /// The command line: the name `kamal`, by which plimsoll answers as Kamal does, and the case's own words.
 fn line(case: &Case) -> Vec<OsString> {
     let kamal = std::iter::once("kamal".to_owned());
-    kamal.chain(case.argv.iter().cloned()).map(OsString::from).collect()
+    kamal
+        .chain(case.argv.iter().cloned())
+        .map(OsString::from)
+        .collect()
 }
 
 type Prepared = (World, Given, Footing);

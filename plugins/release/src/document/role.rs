@@ -50,6 +50,15 @@ impl Role {
     pub fn address(host: &str, role: &str) -> String {
         format!("host/{host}/role/{role}")
     }
+    /// What a container's host name begins with, before a dash and twelve digits: the host's name, cut to 51
+    /// characters so that all of it fits into a host name's 64.
+    pub fn hostname_prefix(host: &str) -> String {
+        let prefix: String = host.chars().take(51).collect();
+        match prefix.strip_suffix('.') {
+            Some(cut) => cut.to_owned(),
+            None => prefix,
+        }
+    }
     /// Host and role of an address.
     pub fn parse_address(address: &str) -> Option<(&str, &str)> {
         address.strip_prefix("host/")?.split_once("/role/")

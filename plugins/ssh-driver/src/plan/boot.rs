@@ -250,10 +250,9 @@ impl Place<'_> {
         }
     }
 
-    /// The host's name, cut to 51 characters so that twelve digits fit into a host name's 64.
+    /// The host's name, with twelve digits behind it.
     fn hostname(&self, container: &str) -> String {
-        let prefix: String = self.host.chars().take(51).collect();
-        let prefix = prefix.strip_suffix('.').unwrap_or(&prefix);
+        let prefix = Role::hostname_prefix(self.host);
         format!(
             "{prefix}-{}",
             hex(

@@ -1,9 +1,6 @@
-//! Answers conformance vectors for `compare.py --text`: `text VECTORS.json`, where the file's name says what they are
-//! (`yaml`, `yamldoc`, `glob`, `selection`, `args`, `quoting`, `version_cmp`).
-#![expect(clippy::print_stdout, reason = "its output is what it is for")]
+//! Codecs of the renderer: YAML, quoting, patterns, selection.
 
 use std::cmp::Ordering;
-use std::path::Path;
 
 use release::{Part, Value};
 use serde_json::{Map, Value as Json, json};
@@ -17,35 +14,7 @@ use ssh_renderer::shell::quoted;
 use ssh_renderer::yaml::{self, Entry, Kind, Node};
 use ssh_renderer::{glob, version};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let path = std::env::args().nth(1).ok_or("usage: text VECTORS.json")?;
-    let vectors: Vec<Json> = serde_json::from_str(&std::fs::read_to_string(&path)?)?;
-    let kind = Path::new(&path)
-        .file_stem()
-        .and_then(|stem| stem.to_str())
-        .unwrap_or_default();
-    let answer = match kind {
-        "yaml" => scalar,
-        "yamldoc" => document,
-        "glob" => glob_matches,
-        "selection" => selection,
-        "quoting" => quoting,
-        "args" => arguments,
-        "version_cmp" => version_order,
-        "buildername" => builder_name,
-        other => return Err(format!("no adapter for {other}").into()),
-    };
-    let answers: Map<String, Json> = vectors
-        .iter()
-        .filter_map(|v| Some((v["id"].as_str()?.to_owned(), answer(v))))
-        .collect();
-    println!("{}", Json::Object(answers));
-    Ok(())
-}
-
-fn text<'a>(vector: &'a Json, key: &str) -> &'a str {
-    vector[key].as_str().unwrap_or_default()
-}
+use super::text;
 
 fn strings(json: &Json) -> Vec<String> {
     json.as_array()
@@ -55,7 +24,8 @@ fn strings(json: &Json) -> Vec<String> {
         .collect()
 }
 
-fn scalar(vector: &Json) -> Json {
+/// A scalar after `k: `.
+pub fn scalar(vector: &Json) -> Json {
     let mut findings = Findings::default();
     let document = yaml::read(&format!("k: {}\n", text(vector, "text")), 0, &mut findings);
     let Some(node) = document.as_ref().and_then(|document| document.get("k")) else {
@@ -98,20 +68,23 @@ fn to_json(node: &Node) -> Json {
     }
 }
 
-fn document(vector: &Json) -> Json {
+/// A document, as JSON.
+pub fn document(vector: &Json) -> Json {
     match yaml::read(text(vector, "text"), 0, &mut Findings::default()) {
         Some(node) => json!({ "expected": to_json(&node) }),
         None => json!({ "error": true }),
     }
 }
 
-fn glob_matches(vector: &Json) -> Json {
+/// Patterns of hosts and roles.
+pub fn glob_matches(vector: &Json) -> Json {
     let items = strings(&vector["items"]);
     let items: Vec<&str> = items.iter().map(String::as_str).collect();
     json!({ "expected": glob::select(&strings(&vector["filters"]), &items) })
 }
 
-fn selection(vector: &Json) -> Json {
+/// What filters leave of a configuration.
+pub fn selection(vector: &Json) -> Json {
     let mut findings = Findings::default();
     let Some(root) = yaml::read(text(vector, "config"), 0, &mut findings) else {
         return json!({ "error": true });
@@ -144,7 +117,8 @@ fn selection(vector: &Json) -> Json {
     } })
 }
 
-fn quoting(vector: &Json) -> Json {
+/// A quoted value.
+pub fn quoting(vector: &Json) -> Json {
     let value = text(vector, "value");
     json!({ "normal_form": normal_form(&quoted(value)), "argument": argument(value) })
 }
@@ -153,7 +127,7 @@ fn normal_form(value: &Value) -> Json {
     let part = |part: &Part| match part {
         Part::Remote(expansion) => json!({ "remote": expansion.text }),
         Part::Text(text) => json!(text),
-        other => panic!("{other:?} in a quoted value"),
+        Part::Secret(..) | Part::Slot(_) | Part::Inherit(_) | Part::File(_) => Json::Null,
     };
     match value.parts() {
         [] => json!(""),
@@ -163,7 +137,7 @@ fn normal_form(value: &Value) -> Json {
 }
 
 /// Image tags, as Kamal compares those of its proxy: without their `v`.
-fn version_order(vector: &Json) -> Json {
+pub fn version_order(vector: &Json) -> Json {
     let bare = |key: &str| {
         text(vector, key)
             .strip_prefix('v')
@@ -176,9 +150,12 @@ fn version_order(vector: &Json) -> Json {
     }
 }
 
-fn arguments(vector: &Json) -> Json {
+/// Maps and lists as Docker's arguments.
+pub fn arguments(vector: &Json) -> Json {
     let tree = yaml::read(&vector["map"].to_string(), 0, &mut Findings::default());
-    let tree = tree.expect("JSON is YAML");
+    let Some(tree) = tree else {
+        return Json::Null;
+    };
     let words = match text(vector, "fn") {
         "optionize" => optionize(&tree, vector["with"].as_str()),
         _ => argumentize(text(vector, "flag"), &tree),
@@ -186,6 +163,12 @@ fn arguments(vector: &Json) -> Json {
     json!({ "expected": words })
 }
 
-fn builder_name(vector: &Json) -> Json {
+/// Name of a remote builder.
+pub fn builder_name(vector: &Json) -> Json {
     json!({ "expected": remote_name(text(vector, "remote")) })
+}
+
+/// What a container's host name begins with.
+pub fn hostname(vector: &Json) -> Json {
+    json!({ "prefix": release::Role::hostname_prefix(text(vector, "host")) })
 }

@@ -149,6 +149,14 @@ fn config_prints_the_documents_with_secrets_by_name() {
 }
 
 #[test]
+fn config_said_as_kamal_prints_what_kamal_prints() {
+    let project = Project::new(MANIFEST);
+    let printed = project.succeeds(&["kamal", "config", "--version", "1"]);
+    assert!(printed.starts_with("---\n:roles:\n- web\n"), "{printed}");
+    assert!(printed.contains("\n:version: '1'\n"), "{printed}");
+}
+
+#[test]
 fn without_a_terminal_and_without_yes_nothing_is_carried_out() {
     lab::engine::ensure().unwrap();
     let project = Project::new(MANIFEST);

@@ -20,7 +20,7 @@ pub async fn deploy(request: &Request, host: &Host) -> Result<Verdict, DeployErr
     let context = context(request, host).await?;
     let rendered = render(request, host, &context).await?;
     if request.goal == Goal::Config {
-        return Ok(host.shown(&rendered, &context));
+        return Ok(host.shown(request, &rendered, &context));
     }
     let mut judged = check_rendered(host, &context, &rendered).await?;
 

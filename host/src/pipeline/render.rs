@@ -8,7 +8,7 @@ use crate::manifest;
 use crate::report::{Event, Finding, Verdict};
 use crate::wire::Engine;
 use crate::wit::renderer::exports::plimsoll::deploy::renderer::{File, Input, Need, Output};
-use crate::wit::types::{Context, Diagnostic, Severity};
+use crate::wit::types::{Context, Diagnostic, Document, Severity};
 
 /// Renders the manifest.
 ///
@@ -74,6 +74,9 @@ pub async fn render(
     Ok(output)
 }
 
+/// Media type of a document that is printed as it is.
+const FOR_PEOPLE: &str = "application/yaml";
+
 /// Facts of the kinds that this host can tell.
 async fn gather(host: &Host, needs: &[Need]) -> Result<Json, DeployError> {
     let mut facts: Map<String, Json> = Map::new();
@@ -128,15 +131,30 @@ pub(super) fn findings(host: &Host, found: Vec<Diagnostic>) -> Vec<Finding> {
 }
 
 impl Host {
-    /// Prints the rendered documents.
-    pub(super) fn shown(&self, rendered: &Output, context: &Context) -> Verdict {
-        let body = |text: &str| serde_json::from_str::<Json>(text).unwrap_or_else(|_| json!(text));
-        let documents: Map<String, Json> = rendered
-            .documents
-            .iter()
-            .map(|document| (document.address.clone(), body(&document.body)))
-            .collect();
-        self.reporter.document(&Json::Object(documents));
+    /// Prints the rendered documents, all as JSON; said as `kamal`, the one that is text for people.
+    pub(super) fn shown(&self, request: &Request, rendered: &Output, context: &Context) -> Verdict {
+        let documents = rendered.documents.iter();
+        let (texts, documents): (Vec<&Document>, Vec<&Document>) =
+            documents.partition(|document| document.media_type == FOR_PEOPLE);
+        match texts.first().filter(|_| request.asked["reboot"] == true) {
+            Some(text) => {
+                let hidden = self.project.hidden();
+                let text = hidden
+                    .iter()
+                    .fold(text.body.clone(), |text, (name, secret)| {
+                        text.replace(secret.expose(), &format!("[{name}]"))
+                    });
+                self.reporter.data(&text);
+            }
+            None => {
+                let body = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| json!(text));
+                let documents: Map<String, Json> = documents
+                    .iter()
+                    .map(|document| (document.address.clone(), body(&document.body)))
+                    .collect();
+                self.reporter.document(&Json::Object(documents));
+            }
+        }
         self.verdict(format!("rendered {}", context.version), context)
     }
 }

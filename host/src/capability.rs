@@ -7,6 +7,8 @@
 //! * [`run`]: what one run of plimsoll holds: hosts, secrets, slots, locks.
 //! * [`session`]: the powers of one component call, and the gates.
 //! * [`hosts`]: one connection a host.
+//! * [`expand`]: what only a host's shell knows.
+//! * [`options`]: a container's specification as the Engine takes it.
 //! * [`journal`]: every privileged call, hash-chained.
 //! * [`docker`], [`ssh`], [`lock`], [`hook`], [`aws`], [`interruption`], [`plain`] (log, progress, clock, secrets): the
 //!   interfaces.
@@ -14,6 +16,7 @@
 pub mod aws;
 pub mod docker;
 pub mod error;
+pub mod expand;
 pub mod hook;
 pub mod hosts;
 pub mod interruption;

@@ -109,6 +109,10 @@ pub struct SshGrants {
     pub run: Vec<ArgvPattern>,
     /// Files and directories to write; relative ones are below the user's home.
     pub write: Vec<PathPattern>,
+    /// Files and directories to read.
+    pub read: Vec<PathPattern>,
+    /// Docker may be installed where there is none.
+    pub install_docker: bool,
 }
 
 /// Where the bytes of a secret may go.
@@ -187,6 +191,8 @@ impl Grants {
         aws.objects.extend(more.aws.objects);
         aws.files.extend(more.aws.files);
         aws.log_groups.extend(more.aws.log_groups);
+        self.ssh.read.extend(more.ssh.read);
+        self.ssh.install_docker |= more.ssh.install_docker;
         self.lock.extend(more.lock);
         self.hook.extend(more.hook);
         for (name, sinks) in more.secrets {

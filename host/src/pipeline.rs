@@ -18,6 +18,7 @@ pub mod package;
 pub mod registry;
 pub mod render;
 pub mod servers;
+pub mod show;
 pub mod terminal;
 pub mod version;
 

@@ -77,6 +77,12 @@ pub enum Event<'a> {
     Tree(&'a [Shown]),
     /// Details of a failure: an unhealthy container's last words.
     Detail { title: &'a str, lines: &'a [String] },
+    /// What was asked to be shown.
+    Report {
+        host: Option<&'a str>,
+        title: &'a str,
+        lines: &'a [String],
+    },
     /// How it ended; the last line.
     Verdict(&'a Verdict),
 }

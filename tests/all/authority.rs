@@ -26,7 +26,7 @@ fn written(grants: &str) -> Grants {
 fn grants() -> Grants {
     written(
         "{docker: {hosts: [local], containers: ['mine-*'], images: ['mine/*'], networks: [mine], mounts: ['/srv/mine/**'], \
-         exec: {'mine-*': ['echo **']}}, ssh: {hosts: [local], run: ['echo **', cat], write: ['.mine/**']}, lock: [.mine/lock], \
+         exec: {'mine-*': ['echo **']}}, ssh: {hosts: [local], run: ['echo **', cat], write: ['.mine/**'], read: ['.mine/**']}, lock: [.mine/lock], \
          hook: [pre-deploy], secrets: {KEY: [container-env, stdin]}}",
     )
 }
@@ -129,10 +129,19 @@ async fn nothing_can_be_changed_while_observing() {
             {"do": "ssh-put", "host": "local", "effect": "e", "path": ".mine/x", "content": "x"},
             {"do": "lock", "host": "local", "effect": "e", "path": ".mine/lock"},
             {"do": "hook", "effect": "e", "name": "pre-deploy"},
+            {"do": "run-like", "host": "local", "effect": "e", "existing": "mine-1", "name": "mine-2"},
+            {"do": "run-once", "host": "local", "effect": "e", "name": "mine-1", "image": "mine/a:1"},
+            {"do": "extract", "host": "local", "effect": "e", "name": "mine-1", "image": "mine/a:1", "path": "/etc", "directory": ".mine/x"},
+            {"do": "ssh-set-access", "host": "local", "effect": "e", "path": ".mine/x"},
+            {"do": "ssh-remove", "host": "local", "effect": "e", "path": ".mine/x"},
+            {"do": "ssh-keep-only", "host": "local", "effect": "e", "path": ".mine", "prefix": "a", "name": "b"},
+            {"do": "ssh-merge", "host": "local", "effect": "e", "source": ".mine/a", "path": ".mine/b"},
+            {"do": "lock-leave", "host": "local", "effect": "e", "path": ".mine/lock"},
+            {"do": "lock-break", "host": "local", "effect": "e", "path": ".mine/lock"},
         ]),
     )
     .await;
-    assert_eq!(results.len(), 8);
+    assert_eq!(results.len(), 17);
     for result in results {
         assert!(
             result.contains("NotPlanned")
@@ -181,6 +190,66 @@ async fn what_is_outside_the_grants_is_refused_with_the_rule_that_would_allow_it
             json!({}),
             json!({"do": "hook", "effect": "e5", "name": "post-deploy"}),
             "grants.hook += ",
+        ),
+        (
+            "docker.run-like",
+            json!({}),
+            json!({"do": "run-like", "host": "local", "effect": "e9", "existing": "db", "name": "mine-1"}),
+            "grants.docker.containers += \"db\"",
+        ),
+        (
+            "docker.run-like",
+            json!({}),
+            json!({"do": "run-like", "host": "local", "effect": "e10", "existing": "mine-1", "name": "db"}),
+            "grants.docker.containers += \"db\"",
+        ),
+        (
+            "docker.run-once",
+            json!({}),
+            json!({"do": "run-once", "host": "local", "effect": "e11", "name": "mine-1", "image": "mine/a:1", "volumes": ["/:/host"]}),
+            "grants.docker.mounts += ",
+        ),
+        (
+            "docker.extract",
+            json!({}),
+            json!({"do": "extract", "host": "local", "effect": "e12", "name": "mine-1", "image": "mine/a:1", "path": "/", "directory": ".ssh"}),
+            "grants.ssh.write += ",
+        ),
+        (
+            "ssh.set-access",
+            json!({}),
+            json!({"do": "ssh-set-access", "host": "local", "effect": "e13", "path": "/etc/shadow"}),
+            "grants.ssh.write += ",
+        ),
+        (
+            "ssh.remove",
+            json!({}),
+            json!({"do": "ssh-remove", "host": "local", "effect": "e14", "path": ".mine/../.ssh"}),
+            "grants.ssh.write += ",
+        ),
+        (
+            "ssh.keep-only",
+            json!({}),
+            json!({"do": "ssh-keep-only", "host": "local", "effect": "e15", "path": ".mine", "prefix": "../x", "name": "y"}),
+            "grants.ssh.write += ",
+        ),
+        (
+            "ssh.merge",
+            json!({}),
+            json!({"do": "ssh-merge", "host": "local", "effect": "e16", "source": ".ssh", "path": ".mine/x"}),
+            "grants.ssh.write += ",
+        ),
+        (
+            "ssh.install-docker",
+            json!({}),
+            json!({"do": "install-docker", "host": "local", "effect": "e17"}),
+            "grants.ssh.install-docker: true",
+        ),
+        (
+            "lock.break",
+            json!({}),
+            json!({"do": "lock-break", "host": "local", "effect": "e18", "path": ".mine/other"}),
+            "grants.lock += ",
         ),
         (
             "docker.run",

@@ -255,7 +255,7 @@ async fn keys_of_every_kind_and_from_everywhere_open_the_door() {
         keygen(&key, "", kind);
         let public = fs::read_to_string(key.with_extension("pub")).unwrap();
         place
-            .append(".ssh/authorized_keys", public.trim())
+            .append(".ssh/authorized_keys", &[public.trim()])
             .await
             .unwrap();
         // Default files, found in the home.
@@ -717,11 +717,11 @@ async fn files_are_written_whole_with_their_mode() {
         assert_eq!(place.read(&file).await.unwrap().as_deref(), Some(&b""[..]));
 
         place
-            .append(&format!("{folder}/log"), "one 'two' $three")
+            .append(&format!("{folder}/log"), &["one 'two' $three"])
             .await
             .unwrap();
         place
-            .append(&format!("{folder}/log"), "four")
+            .append(&format!("{folder}/log"), &["four"])
             .await
             .unwrap();
         let log = place.read(&format!("{folder}/log")).await.unwrap().unwrap();

@@ -74,8 +74,8 @@ pub fn in_words(error: &CapError) -> String {
             )
         }
         CapError::NotPlanned(why) => format!("not what the approved plan promised: {why}"),
-        CapError::Held(by) => format!("the deploy lock is held: {by}"),
-        CapError::NotFound(text)
+        CapError::Held(text)
+        | CapError::NotFound(text)
         | CapError::Unavailable(text)
         | CapError::TimedOut(text)
         | CapError::Other(text)

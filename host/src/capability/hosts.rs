@@ -53,6 +53,14 @@ impl Hosts {
             .clone()
     }
 
+    /// The next use of a host connects to it anew.
+    pub(crate) fn forget(&self, name: &str) {
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(name);
+    }
+
     /// Commands and files of a host.
     pub(crate) async fn place(&self, name: &str) -> Result<Place, WireError> {
         let host = self.host(name);

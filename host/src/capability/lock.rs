@@ -2,6 +2,7 @@
 //! remembers what it holds and gives it back however it ends.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,20 +10,23 @@ use serde_json::json;
 use wasmtime::component::{Accessor, Resource};
 
 use super::error::from_wire;
-use super::run::{HeldLock, Readers};
+use super::run::{HeldLock, Readers, Run};
 use super::session::Call;
 use super::{Answer, Powers, Session, View};
 use crate::grant::Denied;
+use crate::interrupt::Level;
 use crate::plan::canonical;
-use crate::wire::place::Exclusive;
+use crate::wire::place::{Exclusive, Removed};
 use crate::wire::{Place, WireError};
-use crate::wit::lock::{Host, HostHeld, HostHeldWithStore};
-use crate::wit::types::{CapError, Part};
+use crate::wit::lock::{Host, HostHeld, HostHeldWithStore, HostWithStore, Patience};
+use crate::wit::types::{CapError, Part, Severity};
 
 /// File in the lock's directory.
 const DETAILS: &str = "details";
 /// Ruby's `Base64.encode64` breaks lines there, and Kamal writes what it gives.
 const LINE: usize = 60;
+/// What Kamal and plimsoll write into the lock of a deploy, unlike a person.
+const AUTOMATIC: &str = "Automatic deploy lock";
 
 /// A lock that was taken.
 pub struct Held {
@@ -31,6 +35,70 @@ pub struct Held {
 }
 
 impl Host for View<'_> {}
+
+impl<T: Send + 'static> HostWithStore<T> for Powers {
+    async fn leave(
+        accessor: &Accessor<T, Self>,
+        effect: String,
+        host: String,
+        path: String,
+        details: Vec<Part>,
+    ) -> Answer<()> {
+        let session = accessor.with(|mut access| access.get().session.clone());
+        let call = Call {
+            effect,
+            operation: "lock.leave",
+            subject: host.clone(),
+            arguments: json!({"host": host, "path": path, "details": canonical::value(&details)}),
+        };
+        let scope = covers(&session, &host, &path);
+        let run = session.run.clone();
+        let work = async move { taken(&run, &host, &path, &details, None).await.map(drop) };
+        Ok(session.mutate(call, scope, work).await)
+    }
+
+    async fn break_(
+        accessor: &Accessor<T, Self>,
+        effect: String,
+        host: String,
+        path: String,
+    ) -> Answer<bool> {
+        let session = accessor.with(|mut access| access.get().session.clone());
+        let call = Call {
+            effect,
+            operation: "lock.break",
+            subject: host.clone(),
+            arguments: json!({"host": host, "path": path}),
+        };
+        let scope = covers(&session, &host, &path);
+        let run = session.run.clone();
+        let work = async move {
+            let place = place(&run, &host).await?;
+            let removed = place.remove_exclusive_directory(&path, DETAILS).await;
+            removed
+                .map(|removed| removed == Removed::Gone)
+                .map_err(|error| from_wire(&error))
+        };
+        Ok(session.mutate(call, scope, work).await)
+    }
+
+    async fn read(
+        accessor: &Accessor<T, Self>,
+        host: String,
+        path: String,
+    ) -> Answer<Option<String>> {
+        let session = accessor.with(|mut access| access.get().session.clone());
+        Ok(async {
+            covers(&session, &host, &path).map_err(|denied| session.deny(denied))?;
+            let _place = session.budget()?;
+            let place = place(&session.run, &host).await?;
+            let content = place.read(&format!("{path}/{DETAILS}")).await;
+            let content = content.map_err(|error| from_wire(&error))?;
+            Ok(content.map(|content| session.run.redacted(decode(&content).as_bytes())))
+        }
+        .await)
+    }
+}
 
 impl HostHeld for View<'_> {
     fn drop(&mut self, held: Resource<Held>) -> wasmtime::Result<()> {
@@ -47,13 +115,17 @@ impl<T: Send + 'static> HostHeldWithStore<T> for Powers {
         host: String,
         path: String,
         details: Vec<Part>,
+        wait: Option<Patience>,
     ) -> Answer<Resource<Held>> {
         let session = accessor.with(|mut access| access.get().session.clone());
+        let patience = wait
+            .map(|wait| json!({"timeout": wait.timeout, "interval": wait.interval}))
+            .unwrap_or_default();
         let call = Call {
             effect,
             operation: "lock.acquire",
             subject: host.clone(),
-            arguments: json!({"host": host, "path": path, "details": canonical::value(&details)}),
+            arguments: json!({"host": host, "path": path, "details": canonical::value(&details), "wait": patience}),
         };
         let scope = covers(&session, &host, &path);
         let run = session.run.clone();
@@ -62,28 +134,9 @@ impl<T: Send + 'static> HostHeldWithStore<T> for Powers {
             path: path.clone(),
         };
         let work = async move {
-            let place = run
-                .hosts
-                .place(&host)
-                .await
-                .map_err(|error| from_wire(&error))?;
-            let details = run.resolve(&details, Readers::Everybody)?;
-            match place
-                .make_directory_exclusively(&path, DETAILS, &encode(details.expose()))
-                .await
-            {
-                Ok(Exclusive::Made) => {
-                    run.hold(HeldLock { host, path, place });
-                    Ok(())
-                }
-                Ok(Exclusive::AlreadyThere { content }) => {
-                    let (details, name) = (decode(&content), place.name());
-                    Err(CapError::Held(format!(
-                        "{details}\nhint: wait until that deploy is over; if it is dead, remove {path} on {name}"
-                    )))
-                }
-                Err(error) => Err(from_wire(&error)),
-            }
+            let place = taken(&run, &host, &path, &details, wait).await?;
+            run.hold(HeldLock { host, path, place });
+            Ok(())
         };
         match session.mutate(call, scope, work).await {
             Ok(()) => Ok(Ok(
@@ -127,6 +180,68 @@ impl<T: Send + 'static> HostHeldWithStore<T> for Powers {
     }
 }
 
+async fn place(run: &Run, host: &str) -> Result<Place, CapError> {
+    run.hosts
+        .place(host)
+        .await
+        .map_err(|error| from_wire(&error))
+}
+
+/// Takes the lock, at once or with patience (`kamal.md` §1.10), and answers where it is.
+async fn taken(
+    run: &Run,
+    host: &str,
+    path: &str,
+    details: &[Part],
+    wait: Option<Patience>,
+) -> Result<Place, CapError> {
+    let place = place(run, host).await?;
+    let details = encode(run.resolve(details, Readers::Everybody)?.expose());
+    let mut left = wait.map_or(0, |wait| wait.timeout);
+    let mut told = false;
+    loop {
+        let content = match place
+            .make_directory_exclusively(path, DETAILS, &details)
+            .await
+        {
+            Ok(Exclusive::Made) => return Ok(place),
+            Ok(Exclusive::AlreadyThere { content }) => content,
+            Err(error) => return Err(from_wire(&error)),
+        };
+        let by = run.redacted(decode(&content).as_bytes());
+        let name = place.name();
+        let Some(wait) = wait else {
+            return Err(CapError::Held(format!(
+                "Deploy lock found. Run 'kamal lock help' for more information\n{by}\nhint: wait until that deploy is over (--lock-wait does), or look at {path} on {name}; if it is dead, give its lock back with `lock release`"
+            )));
+        };
+        if !by.contains(AUTOMATIC) {
+            return Err(CapError::Held(format!(
+                "Deploy lock held manually, not waiting. Run 'kamal lock help' for more information\n{by}"
+            )));
+        }
+        if left == 0 {
+            return Err(CapError::Held(format!(
+                "Timed out waiting for deploy lock after {} s\n{by}",
+                wait.timeout
+            )));
+        }
+        if !told {
+            run.note(
+                Severity::Warning,
+                format!("Deploy lock is held by: {}", by.replace('\n', "; ")),
+            );
+            told = true;
+        }
+        let nap = wait.interval.clamp(1, left);
+        left -= nap;
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(nap.into())) => {}
+            () = run.interrupt.reached(Level::Settle) => return Err(CapError::Cancelled),
+        }
+    }
+}
+
 /// The host and the directory.
 fn covers(session: &Session, host: &str, path: &str) -> Result<(), Denied> {
     let grants = &session.grants;
@@ -154,7 +269,7 @@ fn encode(details: &str) -> String {
     format!("{}\n", lines.join("\n"))
 }
 
-/// The details somebody left, one line; what is not Base64 is shown as it is.
+/// The details somebody left; what is not Base64 is shown as it is.
 fn decode(content: &[u8]) -> String {
     let compact: Vec<u8> = content
         .iter()
@@ -169,7 +284,7 @@ fn decode(content: &[u8]) -> String {
     if text.is_empty() {
         "by somebody who just took it".to_owned()
     } else {
-        text.lines().collect::<Vec<_>>().join("; ")
+        text.to_owned()
     }
 }
 
@@ -182,7 +297,7 @@ mod tests {
         let details = "Locked by: Ada at 2026-11-20T10:00:00Z\nVersion: 3f2a9c\nMessage: Automatic deploy lock";
         let encoded = encode(details);
         assert!(encoded.lines().all(|line| line.len() <= 60) && encoded.ends_with('\n'));
-        assert_eq!(decode(encoded.as_bytes()), details.replace('\n', "; "));
+        assert_eq!(decode(encoded.as_bytes()), details);
         assert_eq!(decode(b""), "by somebody who just took it");
         assert_eq!(decode(b"not base64!"), "not base64!");
     }

@@ -5,14 +5,41 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::wit::docker::{ContainerSpec, LogConfig, Port};
+use crate::wit::docker::Port;
+
+/// A container's specification with everything in it known.
+#[derive(Clone, Debug, Default)]
+pub struct Plain {
+    /// Image reference.
+    pub image: String,
+    /// Host name inside the container.
+    pub hostname: Option<String>,
+    /// None runs the image's own command.
+    pub command: Option<Vec<String>>,
+    /// Labels.
+    pub labels: Vec<(String, String)>,
+    /// Published ports.
+    pub ports: Vec<Port>,
+    /// `SOURCE:TARGET[:OPTIONS]`, or a `TARGET` of an anonymous volume.
+    pub volumes: Vec<String>,
+    /// The first is joined at creation.
+    pub networks: Vec<String>,
+    /// Restart policy.
+    pub restart: String,
+    /// None is the Engine's default driver.
+    pub log_driver: Option<String>,
+    /// Options of the log driver.
+    pub log_options: Vec<(String, String)>,
+    /// Other long options of `docker run`.
+    pub options: Vec<(String, String)>,
+}
 
 /// Body of `POST /containers/create`. `env` are the resolved `NAME=value` pairs; `home` stands for relative sources
 /// of volumes.
 ///
 /// # Errors
 /// In words, for an option or a form this version does not know.
-pub fn engine_body(spec: &ContainerSpec, env: Vec<String>, home: &str) -> Result<Json, String> {
+pub fn engine_body(spec: &Plain, env: Vec<String>, home: &str) -> Result<Json, String> {
     let mut body = Map::new();
     let mut host = Map::new();
     body.insert("Image".into(), json!(spec.image));
@@ -32,14 +59,12 @@ pub fn engine_body(spec: &ContainerSpec, env: Vec<String>, home: &str) -> Result
     if let Some(command) = &spec.command {
         body.insert("Cmd".into(), json!(command));
     }
-    let binds = spec
-        .volumes
-        .iter()
-        .map(|volume| absolute(volume, home))
-        .collect::<Result<Vec<_>, _>>()?;
-    host.insert("Binds".into(), json!(binds));
+    host.insert("Binds".into(), json!([]));
+    for volume in &spec.volumes {
+        mount(volume, home, &mut body, &mut host)?;
+    }
     host.insert("RestartPolicy".into(), restart(&spec.restart)?);
-    host.insert("LogConfig".into(), log(&spec.log));
+    host.insert("LogConfig".into(), log(spec));
     if let Some(first) = spec.networks.first() {
         host.insert("NetworkMode".into(), json!(first));
         body.insert(
@@ -49,24 +74,36 @@ pub fn engine_body(spec: &ContainerSpec, env: Vec<String>, home: &str) -> Result
     }
     ports(&spec.ports, &mut body, &mut host);
     for (name, value) in &spec.options {
-        option(name, value, &mut body, &mut host)
+        option(name, value, home, &mut body, &mut host)
             .map_err(|why| format!("option {name} {value:?}: {why}"))?;
     }
     body.insert("HostConfig".into(), Json::Object(host));
     Ok(Json::Object(body))
 }
 
-/// A volume with its source made absolute.
-fn absolute(volume: &str, home: &str) -> Result<String, String> {
-    let (source, rest) = volume
-        .split_once(':')
-        .ok_or_else(|| format!("volume {volume:?} has no target (expected SOURCE:TARGET)"))?;
+/// A volume, its source made absolute; without a source it is anonymous.
+fn mount(
+    volume: &str,
+    home: &str,
+    body: &mut Map<String, Json>,
+    host: &mut Map<String, Json>,
+) -> Result<(), String> {
+    let Some((source, rest)) = volume.split_once(':') else {
+        if !volume.starts_with('/') {
+            return Err(format!(
+                "volume {volume:?}: expected SOURCE:TARGET, or a target that begins with a slash"
+            ));
+        }
+        insert_into(body, "Volumes", volume, json!({}));
+        return Ok(());
+    };
     let source = match source {
         named if !named.contains('/') => named.to_owned(),
         absolute if absolute.starts_with('/') => absolute.to_owned(),
         relative => format!("{home}/{}", relative.trim_start_matches("./")),
     };
-    Ok(format!("{source}:{rest}"))
+    push(host, "Binds", json!(format!("{source}:{rest}")));
+    Ok(())
 }
 
 fn restart(policy: &str) -> Result<Json, String> {
@@ -84,13 +121,13 @@ fn restart(policy: &str) -> Result<Json, String> {
     }
 }
 
-fn log(log: &LogConfig) -> Json {
-    let options: Map<String, Json> = log
-        .options
+fn log(spec: &Plain) -> Json {
+    let options: Map<String, Json> = spec
+        .log_options
         .iter()
         .map(|(k, v)| (k.clone(), json!(v)))
         .collect();
-    json!({"Type": log.driver.as_deref().unwrap_or(""), "Config": options})
+    json!({"Type": spec.log_driver.as_deref().unwrap_or(""), "Config": options})
 }
 
 fn ports(ports: &[Port], body: &mut Map<String, Json>, host: &mut Map<String, Json>) {
@@ -157,11 +194,30 @@ enum Field {
 fn option(
     name: &str,
     value: &str,
+    home: &str,
     body: &mut Map<String, Json>,
     host: &mut Map<String, Json>,
 ) -> Result<(), String> {
-    if name == "publish" {
-        return published(value, body, host);
+    match name {
+        "publish" => return published(value, body, host),
+        "volume" => return mount(value, home, body, host),
+        "network" => {
+            let networking = body.entry("NetworkingConfig").or_insert_with(|| json!({}));
+            if let Some(networking) = networking.as_object_mut() {
+                insert_into(networking, "EndpointsConfig", value, json!({}));
+            }
+            return Ok(());
+        }
+        "env" => {
+            push(body, "Env", json!(value));
+            return Ok(());
+        }
+        "label" => {
+            let (key, value) = value.split_once('=').unwrap_or((value, ""));
+            insert_into(body, "Labels", key, json!(value));
+            return Ok(());
+        }
+        _ => {}
     }
     let (field, json) = read(name, value)?;
     match field {
@@ -184,6 +240,8 @@ fn read(name: &str, value: &str) -> Result<(Field, Json), String> {
         "user" => (Body("User"), text()),
         "workdir" => (Body("WorkingDir"), text()),
         "stop-signal" => (Body("StopSignal"), text()),
+        "hostname" => (Body("Hostname"), text()),
+        "publish-all" => (Host("PublishAllPorts"), flag(value)?),
         "domainname" => (Body("Domainname"), text()),
         "entrypoint" => (Body("Entrypoint"), json!([value])),
         "tty" => (Body("Tty"), flag(value)?),
@@ -410,13 +468,11 @@ fn published(
 mod tests {
     use super::*;
 
-    fn spec() -> ContainerSpec {
-        ContainerSpec {
-            name: "app-web-1".into(),
+    fn spec() -> Plain {
+        Plain {
             image: "r/app:1".into(),
             hostname: Some("web-1-0123456789ab".into()),
             command: None,
-            env: vec![],
             labels: vec![
                 ("service".into(), "app".into()),
                 ("destination".into(), String::new()),
@@ -434,10 +490,8 @@ mod tests {
             ],
             networks: vec!["kamal".into()],
             restart: "unless-stopped".into(),
-            log: LogConfig {
-                driver: None,
-                options: vec![("max-size".into(), "10m".into())],
-            },
+            log_driver: None,
+            log_options: vec![("max-size".into(), "10m".into())],
             options: vec![],
         }
     }
@@ -511,8 +565,23 @@ mod tests {
             ("privileged", "true", "/HostConfig/Privileged", json!(true)),
             ("init", "", "/HostConfig/Init", json!(true)),
             ("expose", "9090", "/ExposedPorts/9090~1tcp", json!({})),
+            ("volume", "/x", "/Volumes/~1x", json!({})),
+            (
+                "volume",
+                "./x/y:/y",
+                "/HostConfig/Binds/3",
+                json!("/root/x/y:/y"),
+            ),
+            ("label", "a=b=c", "/Labels/a", json!("b=c")),
+            ("env", "A=1", "/Env/0", json!("A=1")),
+            (
+                "network",
+                "other",
+                "/NetworkingConfig/EndpointsConfig",
+                json!({"kamal": {}, "other": {}}),
+            ),
         ] {
-            let spec = ContainerSpec {
+            let spec = Plain {
                 options: vec![(name.into(), value.into())],
                 ..spec()
             };
@@ -531,7 +600,7 @@ mod tests {
             ("publish", "a:b"),
             ("ulimit", "x"),
         ] {
-            let spec = ContainerSpec {
+            let spec = Plain {
                 options: vec![(name.into(), value.into())],
                 ..spec()
             };

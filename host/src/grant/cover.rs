@@ -131,6 +131,12 @@ impl Grants {
         )
     }
 
+    /// A container that a rule without a wildcard names: whatever its labels are, it is meant.
+    pub fn covers_container_by_name(&self, name: &str) -> bool {
+        let exact = |pattern: &&super::NamePattern| !pattern.is_wild() && pattern.covers(name);
+        self.docker.containers.iter().any(|pattern| exact(&pattern))
+    }
+
     /// A container by its name and labels: one that exists, or is to be created. See `DockerGrants::labels`.
     pub fn covers_labelled_container(
         &self,
@@ -319,6 +325,33 @@ impl Grants {
             "ssh.write",
             &quoted(path),
         )
+    }
+
+    /// A file or directory to read on a host.
+    pub fn covers_read(&self, path: &str) -> Answer {
+        let any = self.ssh.read.iter().any(|pattern| pattern.covers(path));
+        self.unless(
+            any,
+            "ssh",
+            format!("reading {}", quoted(path)),
+            "ssh.read",
+            &quoted(path),
+        )
+    }
+
+    /// To install Docker on a host.
+    pub fn covers_install_docker(&self) -> Answer {
+        if self.ssh.install_docker {
+            return Ok(());
+        }
+        Err(Denied {
+            capability: "ssh",
+            request: "installing Docker".to_owned(),
+            rule: format!(
+                "plugins.{}.grants.ssh.install-docker: true",
+                key(&self.plugin)
+            ),
+        })
     }
 
     /// A directory to be the deploy lock. The host is judged by [`covers_ssh_host`](Self::covers_ssh_host).

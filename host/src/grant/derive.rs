@@ -39,6 +39,8 @@ impl Grants {
             hosts,
             run: commands(envelope),
             write: writable(envelope),
+            read: readable(envelope),
+            install_docker: true,
         };
         if !envelope.service.is_empty() {
             let lock = format!(".kamal/lock-{}", envelope.service_and_destination());
@@ -147,10 +149,18 @@ fn docker(envelope: &Envelope) -> DockerGrants {
             .push(OptionPattern::exact(&option.name, &option.value));
     }
 
-    docker.exec.push(ExecGrant {
-        container: proxy.clone(),
-        command: ArgvPattern::parse("kamal-proxy **").expect("it is a command pattern"),
-    });
+    for command in ["kamal-proxy **", "chown kamal-proxy **"] {
+        docker.exec.push(ExecGrant {
+            container: proxy.clone(),
+            command: ArgvPattern::parse(command).expect("it is a command pattern"),
+        });
+    }
+    // The application's own: what runs in them is its business, as it is when they are started.
+    let own = docker.containers.iter().filter(|name| **name != proxy);
+    docker.exec.extend(own.map(|container| ExecGrant {
+        container: container.clone(),
+        command: ArgvPattern::any(),
+    }));
     docker.read_files.push(ReadGrant {
         container: proxy,
         path: PathPattern::exact(PROXY_STATE).expect("it is a plain path"),
@@ -182,6 +192,20 @@ fn writable(envelope: &Envelope) -> Vec<PathPattern> {
     let directories = accessories.flat_map(|accessory| &accessory.directories);
     let directories = directories.filter_map(|path| PathPattern::exact(path));
     folders(envelope).into_iter().chain(directories).collect()
+}
+
+/// What is looked at: the audit log, names of the applications on a host, the old way of configuring the proxy. Not the
+/// files with environments, which Kamal leaves beside them.
+fn readable(envelope: &Envelope) -> Vec<PathPattern> {
+    let audit = (!envelope.service.is_empty())
+        .then(|| format!(".kamal/{}-audit.log", envelope.service_and_destination()));
+    let proxy = ["options", "image", "image_version", "run_command"];
+    let proxy = proxy.map(|file| format!(".kamal/proxy/{file}"));
+    let all = audit
+        .into_iter()
+        .chain([".kamal/apps".to_owned()])
+        .chain(proxy);
+    all.filter_map(|path| PathPattern::exact(&path)).collect()
 }
 
 /// Folders in the home directory that are Kamal's or an accessory's own.

@@ -40,6 +40,7 @@ pub async fn drive(
     let outcome = result
         .inspect_err(|error| tell(host, error))
         .map_err(|error| interrupted(host, error))?;
+    host.tell_reports(&outcome.reports);
     Ok(host.done(request, bound.plan(), &outcome))
 }
 
@@ -132,20 +133,23 @@ impl Host {
             .collect();
         let undo = output("previous-version")
             .map(|version| format!("{} -P --version {version}", request.command));
-        let mut text = match request.command() {
-            "deploy" | "redeploy" | "setup" => {
-                format!("deployed {} to {}", plan.context.version, hosts.join(", "))
-            }
-            _ => outcome.summary.clone(),
+        let version = output("version")
+            .unwrap_or(&plan.context.version)
+            .to_owned();
+        // A driver that deployed nothing says in its own words what it did.
+        let mut text = match hosts.is_empty() {
+            true => outcome.summary.clone(),
+            false => format!("deployed {version} to {}", hosts.join(", ")),
         };
         for (name, value) in &outcome.outputs {
-            if !matches!(name.as_str(), "hosts" | "previous-version") {
+            if !matches!(name.as_str(), "hosts" | "previous-version" | "version") {
                 text.push_str(&format!(", {name} {value}"));
             }
         }
         Verdict {
             hosts,
             undo,
+            version,
             ..self.verdict(text, &plan.context)
         }
     }

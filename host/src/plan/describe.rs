@@ -19,6 +19,18 @@ pub fn effect(effect: &Effect) -> String {
         ),
         "docker.create-network" => format!("create network {} unless it is there", text("name")),
         "docker.run" => run(&arguments["spec"]),
+        "docker.run-like" => format!(
+            "run container {} as a copy of {}: its image, environment, mounts and options as they were",
+            text("name"),
+            text("existing")
+        ),
+        "docker.run-once" => format!("{}, wait for its end, remove it", run(&arguments["spec"])),
+        "docker.extract" => format!(
+            "copy {} of image {} into directory {}",
+            text("path"),
+            text("image"),
+            text("directory")
+        ),
         "docker.start" => format!("start container {}", text("name")),
         "docker.stop" => match &arguments["timeout"] {
             Json::Null => format!("stop container {}", text("name")),
@@ -27,8 +39,12 @@ pub fn effect(effect: &Effect) -> String {
         "docker.rename" => format!("rename container {} to {}", text("name"), text("to")),
         "docker.remove" => format!("remove container {}", text("name")),
         "docker.exec" => format!(
-            "in container {}: {}",
+            "in container {}{}: {}",
             text("container"),
+            arguments["user"]
+                .as_str()
+                .map(|user| format!(" as {user}"))
+                .unwrap_or_default(),
             words(&arguments["command"])
         ),
         "docker.tag" => format!("tag image {} as {}", text("image"), text("reference")),
@@ -44,9 +60,41 @@ pub fn effect(effect: &Effect) -> String {
             text("path"),
             arguments["mode"].as_u64().unwrap_or_default()
         ),
-        "ssh.append" => format!("append to {}: {}", text("path"), text("line")),
-        "lock.acquire" => format!("take the deploy lock {}", text("path")),
+        "ssh.append" => format!("append to {}: {}", text("path"), lines(&arguments["lines"])),
+        "ssh.set-access" => format!(
+            "change who may use {}{}{}",
+            text("path"),
+            arguments["mode"]
+                .as_str()
+                .map(|mode| format!(", mode {mode}"))
+                .unwrap_or_default(),
+            arguments["owner"]
+                .as_str()
+                .map(|owner| format!(", owner {owner}"))
+                .unwrap_or_default()
+        ),
+        "ssh.remove" => format!("remove {} with all that is in it", text("path")),
+        "ssh.keep-only" => format!(
+            "remove everything {}/{}… but {}",
+            text("directory"),
+            text("prefix"),
+            text("keep")
+        ),
+        "ssh.merge" => format!("copy what {} lacks from {}", text("target"), text("source")),
+        "ssh.install-docker" => {
+            "install Docker, unless it is there, with the script of get.docker.com".to_owned()
+        }
+        "lock.acquire" => match &arguments["wait"] {
+            Json::Null => format!("take the deploy lock {}", text("path")),
+            wait => format!(
+                "take the deploy lock {}, waiting up to {} s for it",
+                text("path"),
+                wait["timeout"]
+            ),
+        },
         "lock.release" => "give back the deploy lock".to_owned(),
+        "lock.leave" => format!("take the deploy lock {} and leave it there", text("path")),
+        "lock.break" => format!("remove the deploy lock {}, whoever has it", text("path")),
         "hook.run" => format!("run this project's hook {}", effect.subject),
         "s3.put" => put(&arguments["object"]),
         "cloudformation.create-change-set" => change_set(&arguments["input"]),
@@ -206,6 +254,11 @@ fn words(command: &Json) -> String {
         .unwrap_or_default()
 }
 
+fn lines(lines: &Json) -> String {
+    let lines = lines.as_array().into_iter().flatten();
+    lines.map(shown).collect::<Vec<_>>().join("; ")
+}
+
 fn labels(labels: &Json) -> String {
     labels
         .as_array()
@@ -260,6 +313,36 @@ mod tests {
                 "cloudformation.delete",
                 json!({"role": null}),
                 "delete this stack, which never worked",
+            ),
+            (
+                "docker.run-like",
+                json!({"existing": "app-web-1_replaced_0", "name": "app-web-1"}),
+                "run container app-web-1 as a copy of app-web-1_replaced_0: its image, environment, mounts and options as they were",
+            ),
+            (
+                "ssh.append",
+                json!({"path": ".kamal/log", "lines": [["[", {"slot": "now"}, "] a"], "b"]}),
+                "append to .kamal/log: [<now>] a; b",
+            ),
+            (
+                "ssh.set-access",
+                json!({"path": "app-db/data", "mode": "700", "owner": "999:999"}),
+                "change who may use app-db/data, mode 700, owner 999:999",
+            ),
+            (
+                "ssh.keep-only",
+                json!({"directory": "assets", "prefix": "web-", "keep": "web-2"}),
+                "remove everything assets/web-… but web-2",
+            ),
+            (
+                "lock.acquire",
+                json!({"host": "a", "path": "l", "details": "", "wait": {"timeout": 900, "interval": 15}}),
+                "take the deploy lock l, waiting up to 900 s for it",
+            ),
+            (
+                "lock.break",
+                json!({"host": "a", "path": "l"}),
+                "remove the deploy lock l, whoever has it",
             ),
             ("volcano.erupt", json!({"x": 1}), "volcano.erupt {\"x\":1}"),
             (

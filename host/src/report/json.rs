@@ -47,6 +47,10 @@ pub(super) fn line(event: &Event<'_>) -> Option<Json> {
         // Told by the reporter, who knows what changed.
         Event::Tree(_) => return None,
         Event::Detail { title, lines } => ("detail", json!({"title": title, "lines": lines})),
+        Event::Report { host, title, lines } => (
+            "report",
+            json!({"host": host, "title": title, "lines": lines}),
+        ),
         Event::Verdict(verdict) => (
             "verdict",
             json!({

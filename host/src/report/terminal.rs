@@ -72,8 +72,20 @@ pub(super) fn lines(
                 .collect();
             (None, Some(format!("  {title}\n{body}")))
         }
+        Event::Report { host, title, lines } => (Some(report(*host, title, lines)), None),
         Event::Verdict(verdict) => (Some(verdict_line(verdict)), None),
     }
+}
+
+fn report(host: Option<&str>, title: &str, lines: &[String]) -> String {
+    let heading = match (host, title) {
+        (Some(host), "") => format!("{host}\n"),
+        (Some(host), title) => format!("{title} on {host}\n"),
+        (None, "") => String::new(),
+        (None, title) => format!("{title}\n"),
+    };
+    let lines = lines.iter().map(|line| format!("{}\n", printable(line)));
+    printable(&heading) + &lines.collect::<String>()
 }
 
 fn severity_word(severity: Severity) -> &'static str {

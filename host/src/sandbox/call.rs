@@ -18,7 +18,9 @@ use crate::interrupt::{Interrupt, Level};
 use crate::wit::differ::DifferPluginPre;
 use crate::wit::differ::exports::plimsoll::deploy::differ::{Difference, Input as DifferInput};
 use crate::wit::driver::DriverPluginPre;
-use crate::wit::driver::exports::plimsoll::deploy::driver::{Failure, Outcome, Proposal, Step};
+use crate::wit::driver::exports::plimsoll::deploy::driver::{
+    Failure, Outcome, Proposal, Report, Step,
+};
 use crate::wit::policy::PolicyPluginPre;
 use crate::wit::policy::exports::plimsoll::deploy::policy::{Input as PolicyInput, Violation};
 use crate::wit::renderer::RendererPluginPre;
@@ -329,6 +331,33 @@ impl Sandbox {
                     instance
                         .plimsoll_deploy_driver()
                         .call_apply(accessor, context, desired, steps)
+                        .await
+                })
+                .await?
+        })
+        .await
+    }
+
+    /// Looks.
+    ///
+    /// # Errors
+    /// When the component is stopped or crashes; its own failure is the inner result.
+    pub async fn show(
+        &self,
+        plugin: &Loaded,
+        session: Arc<Session>,
+        context: Context,
+        desired: Vec<Document>,
+    ) -> Result<Result<Vec<Report>, Failure>, SandboxError> {
+        self.run(plugin, session, "show", READING, async |store, pre| {
+            let instance = DriverPluginPre::new(pre)?
+                .instantiate_async(&mut *store)
+                .await?;
+            store
+                .run_concurrent(async |accessor| {
+                    instance
+                        .plimsoll_deploy_driver()
+                        .call_show(accessor, context, desired)
                         .await
                 })
                 .await?

@@ -1,10 +1,18 @@
 //! Files and commands on a host or on this machine: one set of verbs for both.
 //!
 //! Each verb is one command, hence one round trip. Relative paths start in the user's home, there as here.
+//!
+//! * [`trees`]: directories, and what is in them.
+//! * [`bootstrap`]: Docker on a host that has none yet.
+
+mod bootstrap;
+mod trees;
 
 use std::{path::PathBuf, process::Stdio, time::Duration};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+pub use bootstrap::DockerState;
 
 use crate::wire::{Ssh, WireError, process::outside};
 
@@ -170,7 +178,7 @@ trap - EXIT"#;
 
 const APPEND: &str = r#"set -e
 case $1 in */*) mkdir -p -- "${1%/*}/";; esac
-printf '%s\n' "$2" >> "$1""#;
+printf '%s' "$2" >> "$1""#;
 
 const MAKE_DIRECTORY: &str = r#"mkdir -p -- "$1""#;
 
@@ -218,10 +226,11 @@ impl Place {
         Ok(())
     }
 
-    /// Adds a line to a file, in one write. Makes the file and the folders above it.
-    pub async fn append(&self, path: &str, line: &str) -> Result<(), WireError> {
-        self.script(&format!("appending to {path}"), APPEND, &[path, line], None)
-            .await?;
+    /// Adds lines to a file, in one write. Makes the file and the folders above it.
+    pub async fn append(&self, path: &str, lines: &[&str]) -> Result<(), WireError> {
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let what = format!("appending to {path}");
+        self.script(&what, APPEND, &[path, &text], None).await?;
         Ok(())
     }
 

@@ -126,7 +126,7 @@ mod tests {
                 deploy_timeout: 30,
                 readiness_delay: 7,
             },
-            stop_current: None,
+            settle: Vec::new(),
             undo: Promise::on_failure("undo", "web-1", undo),
         };
         let task = Task::Boot(Box::new(boot));

@@ -36,6 +36,32 @@ pub enum Call {
         /// The container.
         spec: ContainerSpec,
     },
+    /// Creates and starts a container like another.
+    #[serde(rename = "docker.run-like")]
+    RunLike {
+        /// The other one.
+        existing: String,
+        /// The new one.
+        name: String,
+    },
+    /// Runs a container to its end.
+    #[serde(rename = "docker.run-once")]
+    RunOnce {
+        /// The container.
+        spec: ContainerSpec,
+    },
+    /// Copies a directory out of an image.
+    #[serde(rename = "docker.extract")]
+    Extract {
+        /// The image.
+        image: String,
+        /// Directory in it.
+        path: String,
+        /// Name of a container made for this.
+        container: String,
+        /// Where to.
+        directory: String,
+    },
     /// Starts a container that is there.
     #[serde(rename = "docker.start")]
     Start {
@@ -69,6 +95,8 @@ pub enum Call {
     Exec {
         /// Container.
         container: String,
+        /// As whom; `None` is the container's own user.
+        user: Option<String>,
         /// The command, word by word.
         command: Vec<Value>,
     },
@@ -98,14 +126,61 @@ pub enum Call {
         /// Relative to the home directory.
         path: String,
     },
-    /// Appends a line to a file.
+    /// Appends lines to a file.
     #[serde(rename = "ssh.append")]
     Append {
         /// Relative to the home directory.
         path: String,
-        /// Without its line end.
-        line: Value,
+        /// Without their line ends.
+        lines: Vec<Value>,
     },
+    /// Writes a file.
+    #[serde(rename = "ssh.put")]
+    Put {
+        /// Relative to the home directory.
+        path: String,
+        /// As in `chmod`: 0o600.
+        mode: u32,
+        /// What is in it.
+        content: Value,
+    },
+    /// Changes who may use a file or directory.
+    #[serde(rename = "ssh.set-access")]
+    Own {
+        /// Relative to the home directory.
+        path: String,
+        /// As `chmod` takes it.
+        mode: Option<String>,
+        /// As `chown` takes it.
+        owner: Option<String>,
+    },
+    /// Removes a file, or a directory with all that is in it.
+    #[serde(rename = "ssh.remove")]
+    RemovePath {
+        /// Relative to the home directory.
+        path: String,
+    },
+    /// Removes all of a directory's entries with a prefix but one.
+    #[serde(rename = "ssh.keep-only")]
+    KeepOnly {
+        /// Relative to the home directory.
+        directory: String,
+        /// How their names begin.
+        prefix: String,
+        /// The one.
+        keep: String,
+    },
+    /// Copies what a directory lacks from another.
+    #[serde(rename = "ssh.merge")]
+    Merge {
+        /// Where from.
+        source: String,
+        /// Where to.
+        target: String,
+    },
+    /// Installs Docker where there is none.
+    #[serde(rename = "ssh.install-docker")]
+    InstallDocker {},
     /// Takes the deploy lock.
     #[serde(rename = "lock.acquire")]
     Acquire {
@@ -115,6 +190,26 @@ pub enum Call {
         path: String,
         /// Who, what, why.
         details: Value,
+        /// How long to wait for somebody else's.
+        wait: Option<Patience>,
+    },
+    /// Takes the deploy lock for a person.
+    #[serde(rename = "lock.leave")]
+    Leave {
+        /// Where the lock directory is made.
+        host: String,
+        /// The lock directory.
+        path: String,
+        /// Who, what, why.
+        details: Value,
+    },
+    /// Removes the deploy lock, whoever has it.
+    #[serde(rename = "lock.break")]
+    Break {
+        /// Where the lock directory is.
+        host: String,
+        /// The lock directory.
+        path: String,
     },
     /// Gives the deploy lock back.
     #[serde(rename = "lock.release")]
@@ -149,17 +244,28 @@ impl Call {
             Self::Stop { .. }
             | Self::Remove { .. }
             | Self::RemoveImage { .. }
-            | Self::PruneImages { .. } => true,
+            | Self::PruneImages { .. }
+            | Self::RemovePath { .. }
+            | Self::KeepOnly { .. }
+            | Self::Break { .. } => true,
             Self::Pull { .. }
             | Self::CreateNetwork { .. }
             | Self::Run { .. }
+            | Self::RunLike { .. }
+            | Self::RunOnce { .. }
+            | Self::Extract { .. }
             | Self::Start { .. }
             | Self::Rename { .. }
             | Self::Exec { .. }
             | Self::Tag { .. }
             | Self::MakeDirectory { .. }
             | Self::Append { .. }
+            | Self::Put { .. }
+            | Self::Own { .. }
+            | Self::Merge { .. }
+            | Self::InstallDocker {}
             | Self::Acquire { .. }
+            | Self::Leave { .. }
             | Self::Release {}
             | Self::Hook { .. } => false,
         }
@@ -170,6 +276,9 @@ impl Call {
         match self {
             Self::CreateNetwork { .. }
             | Self::Run { .. }
+            | Self::RunLike { .. }
+            | Self::RunOnce { .. }
+            | Self::Extract { .. }
             | Self::Start { .. }
             | Self::Stop { .. }
             | Self::Rename { .. }
@@ -178,10 +287,51 @@ impl Call {
             | Self::Tag { .. }
             | Self::RemoveImage { .. }
             | Self::PruneImages { .. }
-            | Self::MakeDirectory { .. } => true,
+            | Self::MakeDirectory { .. }
+            | Self::Put { .. }
+            | Self::Own { .. }
+            | Self::RemovePath { .. }
+            | Self::KeepOnly { .. }
+            | Self::Merge { .. }
+            | Self::InstallDocker {} => true,
             Self::Pull { .. }
             | Self::Append { .. }
             | Self::Acquire { .. }
+            | Self::Leave { .. }
+            | Self::Break { .. }
+            | Self::Release {}
+            | Self::Hook { .. } => false,
+        }
+    }
+
+    /// It is made over SSH, and not by the Engine.
+    pub fn is_over_ssh(&self) -> bool {
+        match self {
+            Self::MakeDirectory { .. }
+            | Self::Append { .. }
+            | Self::Put { .. }
+            | Self::Own { .. }
+            | Self::RemovePath { .. }
+            | Self::KeepOnly { .. }
+            | Self::Merge { .. }
+            | Self::InstallDocker {} => true,
+            Self::Pull { .. }
+            | Self::CreateNetwork { .. }
+            | Self::Run { .. }
+            | Self::RunLike { .. }
+            | Self::RunOnce { .. }
+            | Self::Extract { .. }
+            | Self::Start { .. }
+            | Self::Stop { .. }
+            | Self::Rename { .. }
+            | Self::Remove { .. }
+            | Self::Exec { .. }
+            | Self::Tag { .. }
+            | Self::RemoveImage { .. }
+            | Self::PruneImages { .. }
+            | Self::Acquire { .. }
+            | Self::Leave { .. }
+            | Self::Break { .. }
             | Self::Release {}
             | Self::Hook { .. } => false,
         }
@@ -191,6 +341,15 @@ impl Call {
         serde_json::to_value(self)
             .expect("text, numbers, lists and maps with text keys always serialise")
     }
+}
+
+/// How long to wait for a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Patience {
+    /// Seconds in all.
+    pub timeout: u32,
+    /// Seconds between two attempts.
+    pub interval: u32,
 }
 
 /// A container to create.
@@ -266,6 +425,12 @@ pub struct Promise {
     pub subject: String,
     /// When it is made.
     pub moment: Moment,
+    /// That it fails, or ends with another code than 0, stops nothing.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub may_fail: bool,
+    /// What it says is shown to people.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub shown: bool,
     /// What is done.
     #[serde(flatten)]
     pub call: Call,
@@ -278,7 +443,27 @@ impl Promise {
             id: id.into(),
             subject: subject.to_owned(),
             moment: Moment::Always,
+            may_fail: false,
+            shown: false,
             call,
+        }
+    }
+
+    /// The same where a failure stops nothing.
+    #[must_use]
+    pub fn or_not(self) -> Self {
+        Self {
+            may_fail: true,
+            ..self
+        }
+    }
+
+    /// The same with its output shown to people.
+    #[must_use]
+    pub fn shown(self) -> Self {
+        Self {
+            shown: true,
+            ..self
         }
     }
 
@@ -296,140 +481,9 @@ impl Promise {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_call_is_its_operation_and_its_arguments() {
-        let text = || String::from("x");
-        for (call, operation, arguments, destructive) in [
-            (
-                Call::Pull {
-                    image: text(),
-                    digest: None,
-                    credentials: None,
-                },
-                "docker.pull",
-                json!({"image": "x", "digest": null, "credentials": null}),
-                false,
-            ),
-            (
-                Call::CreateNetwork { name: text() },
-                "docker.create-network",
-                json!({"name": "x"}),
-                false,
-            ),
-            (
-                Call::Start { name: text() },
-                "docker.start",
-                json!({"name": "x"}),
-                false,
-            ),
-            (
-                Call::Stop {
-                    name: text(),
-                    timeout: Some(3),
-                },
-                "docker.stop",
-                json!({"name": "x", "timeout": 3}),
-                true,
-            ),
-            (
-                Call::Rename {
-                    name: text(),
-                    to: text(),
-                },
-                "docker.rename",
-                json!({"name": "x", "to": "x"}),
-                false,
-            ),
-            (
-                Call::Remove { name: text() },
-                "docker.remove",
-                json!({"name": "x"}),
-                true,
-            ),
-            (
-                Call::Exec {
-                    container: text(),
-                    command: vec![Value::text("x"), Value::slot("created/a").and_text(":80")],
-                },
-                "docker.exec",
-                json!({"container": "x", "command": ["x", [{"slot": "created/a"}, ":80"]]}),
-                false,
-            ),
-            (
-                Call::Tag {
-                    image: text(),
-                    reference: text(),
-                },
-                "docker.tag",
-                json!({"image": "x", "reference": "x"}),
-                false,
-            ),
-            (
-                Call::RemoveImage { reference: text() },
-                "docker.remove-image",
-                json!({"reference": "x"}),
-                true,
-            ),
-            (
-                Call::PruneImages {
-                    labels: vec![(text(), text())],
-                },
-                "docker.prune-images",
-                json!({"labels": [["x", "x"]]}),
-                true,
-            ),
-            (
-                Call::MakeDirectory { path: text() },
-                "ssh.make-directory",
-                json!({"path": "x"}),
-                false,
-            ),
-            (
-                Call::Append {
-                    path: text(),
-                    line: Value::slot("now"),
-                },
-                "ssh.append",
-                json!({"path": "x", "line": {"slot": "now"}}),
-                false,
-            ),
-            (
-                Call::Acquire {
-                    host: text(),
-                    path: text(),
-                    details: Value::text("x"),
-                },
-                "lock.acquire",
-                json!({"host": "x", "path": "x", "details": "x"}),
-                false,
-            ),
-            (Call::Release {}, "lock.release", json!({}), false),
-            (
-                Call::Hook {
-                    name: text(),
-                    env: vec![("A".into(), Value::secret("S"))],
-                },
-                "hook.run",
-                json!({"name": "x", "env": [["A", {"secret": "S"}]]}),
-                false,
-            ),
-        ] {
-            assert_eq!(call.operation(), operation);
-            assert_eq!(call.arguments(), arguments, "{operation}");
-            assert_eq!(call.is_destructive(), destructive, "{operation}");
-            let promise = Promise::always("id", "host", call);
-            let json = serde_json::to_string(&promise).expect("serialises");
-            assert_eq!(
-                serde_json::from_str::<Promise>(&json).expect("parses"),
-                promise,
-                "{json}"
-            );
-        }
-    }
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! * [`reader`]: what is read of an Engine.
 //! * [`world`]: connections, and the one place where calls are made.
 //! * [`apply`]: carries out approved steps; [`boot`] one of them, the one that matters.
+//! * [`show`]: requests that only look.
 //! * [`trouble`]: why a deploy stops.
 //! * [`convert`]: WIT values.
 
@@ -12,6 +13,7 @@ mod boot;
 mod convert;
 mod observe;
 mod reader;
+mod show;
 mod trouble;
 mod world;
 
@@ -25,18 +27,22 @@ mod bindings {
 
 use std::collections::BTreeMap;
 
-use bindings::exports::plimsoll::deploy::driver::{Failure, Guest, Outcome, Proposal, Step};
+use bindings::exports::plimsoll::deploy::driver::{
+    Failure, Guest, Outcome, Proposal, Report, Step,
+};
 use bindings::plimsoll::deploy::types::{Change, Context, Document};
 
 use crate::desired::{Desired, DocumentError, parse};
 use crate::facts::HostFacts;
 use crate::plan;
+use crate::request::{Command, Request};
 
 struct Driver;
 
 impl Guest for Driver {
-    async fn observe(_context: Context, desired: Vec<Document>) -> Result<Vec<Document>, Failure> {
-        observe::observe(&read(&desired)?)
+    async fn observe(context: Context, desired: Vec<Document>) -> Result<Vec<Document>, Failure> {
+        let request = request(&context)?;
+        observe::observe(&request, &read(&request, &desired)?, &desired)
             .await
             .map_err(Failure::Capability)
     }
@@ -47,8 +53,10 @@ impl Guest for Driver {
         desired: Vec<Document>,
         changes: Vec<Change>,
     ) -> Result<Proposal, Failure> {
+        let request = request(&context)?;
         let input = plan::Input {
-            desired: &read(&desired)?,
+            request: &request,
+            desired: &read(&request, &desired)?,
             facts: &facts(&observed).map_err(refused)?,
             changed: &changes.into_iter().map(|change| change.address).collect(),
             deployment_id: &context.deployment_id,
@@ -59,26 +67,48 @@ impl Guest for Driver {
     }
 
     async fn apply(
-        _context: Context,
+        context: Context,
         desired: Vec<Document>,
         steps: Vec<Step>,
     ) -> Result<Outcome, Failure> {
+        let request = request(&context)?;
         let steps = steps
             .iter()
             .map(convert::step)
             .collect::<Result<Vec<_>, _>>()
             .map_err(refused)?;
-        apply::apply(read(&desired)?, steps).await
+        apply::apply(read(&request, &desired)?, steps).await
+    }
+
+    async fn show(context: Context, desired: Vec<Document>) -> Result<Vec<Report>, Failure> {
+        let request = request(&context)?;
+        let Command::Show(what) = &request.command else {
+            return Err(Failure::Refused(
+                "this command changes something: it has to be planned".to_owned(),
+            ));
+        };
+        show::show(&request, what, &read(&request, &desired)?)
+            .await
+            .map_err(Failure::Capability)
     }
 }
 
-fn read(documents: &[Document]) -> Result<Desired, Failure> {
-    Desired::parse(
+fn request(context: &Context) -> Result<Request, Failure> {
+    Request::parse(&context.request).map_err(|error| Failure::Refused(error.to_string()))
+}
+
+/// The documents, at the version that the request is about.
+fn read(request: &Request, documents: &[Document]) -> Result<Desired, Failure> {
+    let desired = Desired::parse(
         documents
             .iter()
             .map(|document| (&*document.address, &*document.body)),
     )
-    .map_err(refused)
+    .map_err(refused)?;
+    Ok(match request.version(desired.latest_version()) {
+        Some(version) => desired.at_version(&version),
+        None => desired,
+    })
 }
 
 fn facts(observed: &[Document]) -> Result<BTreeMap<String, HostFacts>, DocumentError> {

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use release::{Proxy, Release, Role, Value};
+use release::{Accessory, Proxy, Release, Role, Value};
 use serde::de::DeserializeOwned;
 
-/// A release with its roles and proxies.
+/// A release with its roles, proxies and accessories.
 #[derive(Clone, Debug)]
 pub struct Desired {
     /// What concerns all hosts.
@@ -14,6 +14,8 @@ pub struct Desired {
     pub roles: BTreeMap<(String, String), Role>,
     /// Host to proxy.
     pub proxies: BTreeMap<String, Proxy>,
+    /// Host and name to accessory.
+    pub accessories: BTreeMap<(String, String), Accessory>,
 }
 
 /// Why documents can't be read.
@@ -44,13 +46,14 @@ pub fn parse<T: DeserializeOwned>(address: &str, body: &str) -> Result<T, Docume
 }
 
 impl Desired {
-    /// Reads documents given as address and body. Others than the three kinds are not ours and left alone.
+    /// Reads documents given as address and body. Others than the four kinds are not ours and left alone.
     pub fn parse<'a>(
         documents: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, DocumentError> {
         let mut release: Option<Release> = None;
         let mut roles = BTreeMap::new();
         let mut proxies = BTreeMap::new();
+        let mut accessories = BTreeMap::new();
         for (address, body) in documents {
             if address == Release::ADDRESS {
                 release = Some(parse(address, body)?);
@@ -58,6 +61,8 @@ impl Desired {
                 roles.insert((host.to_owned(), role.to_owned()), parse(address, body)?);
             } else if let Some(host) = Proxy::parse_address(address) {
                 proxies.insert(host.to_owned(), parse(address, body)?);
+            } else if let Some((host, name)) = Accessory::parse_address(address) {
+                accessories.insert((host.to_owned(), name.to_owned()), parse(address, body)?);
             }
         }
         let release = release.ok_or(DocumentError::NoRelease)?;
@@ -68,18 +73,54 @@ impl Desired {
                 release,
                 roles,
                 proxies,
+                accessories,
             }),
         }
     }
 
-    /// Hosts that run something, in the release's order.
+    /// The same with containers of another version.
+    #[must_use]
+    pub fn at_version(mut self, version: &str) -> Self {
+        let image = format!("{}:{version}", self.release.image.repository);
+        for role in self.roles.values_mut() {
+            role.image.clone_from(&image);
+        }
+        self.release.version = Some(version.to_owned());
+        self
+    }
+
+    /// The version that `app boot` boots: the tag that stands for the latest.
+    pub fn latest_version(&self) -> &str {
+        let latest = &self.release.image.latest;
+        latest.rsplit_once(':').map_or(latest, |(_, tag)| tag)
+    }
+
+    /// Hosts that run something of the application, in the release's order.
     pub fn hosts(&self) -> Vec<&str> {
-        let ours: BTreeSet<&str> = self
-            .roles
-            .keys()
-            .map(|(host, _)| host.as_str())
-            .chain(self.proxies.keys().map(String::as_str))
-            .collect();
+        let roles = self.roles.keys().map(|(host, _)| host.as_str());
+        self.in_order(roles.chain(self.proxies.keys().map(String::as_str)))
+    }
+
+    /// Hosts with a role: also where no document says what runs there.
+    pub fn app_hosts(&self) -> Vec<&str> {
+        let roles = self.roles.keys().map(|(host, _)| host.as_str());
+        self.in_order(roles.chain(self.release.app_hosts.iter().map(String::as_str)))
+    }
+
+    /// Hosts with something behind the proxy.
+    pub fn proxy_hosts(&self) -> Vec<&str> {
+        self.in_order(self.proxies.keys().map(String::as_str))
+    }
+
+    /// Every host of a document, or of a role.
+    pub fn all_hosts(&self) -> Vec<&str> {
+        let accessories = self.accessories.keys().map(|(host, _)| host.as_str());
+        let others = self.hosts().into_iter().chain(self.app_hosts());
+        self.in_order(others.chain(accessories))
+    }
+
+    fn in_order<'a>(&'a self, hosts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+        let ours: BTreeSet<&str> = hosts.collect();
         let listed: Vec<&str> = self
             .release
             .hosts
@@ -89,6 +130,26 @@ impl Desired {
             .collect();
         let rest = ours.iter().copied().filter(|host| !listed.contains(host));
         listed.iter().copied().chain(rest).collect()
+    }
+
+    /// Accessories of that name, or all of them: host, name, what it is; in the order of the configuration, and of hosts.
+    pub fn accessories_named(&self, name: &str) -> Vec<(&str, &str, &Accessory)> {
+        let turn = |name: &str| {
+            let mut listed = self.release.accessories.iter();
+            listed.position(|one| one == name).unwrap_or(usize::MAX)
+        };
+        let place = |host: &str| {
+            let mut listed = self.release.hosts.iter();
+            listed.position(|one| one == host).unwrap_or(usize::MAX)
+        };
+        let mut found: Vec<_> = self
+            .accessories
+            .iter()
+            .filter(|((_, one), _)| name == "all" || one == name)
+            .map(|((host, name), accessory)| (host.as_str(), name.as_str(), accessory))
+            .collect();
+        found.sort_by_key(|(host, name, _)| (turn(name), place(host)));
+        found
     }
 
     /// What runs on a host, in the order in which it boots.

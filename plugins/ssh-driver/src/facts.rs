@@ -1,7 +1,7 @@
 //! What is on a host, as far as a plan depends on it. Recorded in documents `observed/HOST`, which have no desired
 //! counterpart: they are left out of the comparison and make a plan possible without any server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use release::Release;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,49 @@ pub struct HostFacts {
     pub proxy: Option<ProxyFacts>,
     /// The image a new proxy would run is there.
     pub proxy_image: bool,
+    /// Accessory to its containers, newest first.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub accessories: BTreeMap<String, Vec<Container>>,
+    /// Images of accessories that are there, by reference.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub accessory_images: BTreeSet<String>,
+    /// Names of containers of the version to go back to that say themselves what they ran with.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub restorable: BTreeSet<String>,
+    /// What there is for running containers, where that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub docker: Option<DockerState>,
+    /// Names of applications in `.kamal/apps`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub apps: Vec<String>,
+    /// What `proxy boot_config` left in `.kamal/proxy`: file to its text.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub boot_config: BTreeMap<String, String>,
+}
+
+/// What a host has for running containers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DockerState {
+    /// The program `docker` is there.
+    pub installed: bool,
+    /// The user is root.
+    pub root: bool,
+    /// The user may change other users without a password.
+    pub sudo: bool,
+    /// The user is in the group `docker`.
+    pub member: bool,
+}
+
+impl DockerState {
+    /// The Engine can be used.
+    pub fn is_ready(&self) -> bool {
+        self.installed && (self.root || self.member)
+    }
+
+    /// It can be made so.
+    pub fn can_be_ready(&self) -> bool {
+        self.root || self.sudo
+    }
 }
 
 /// A container of the service.
@@ -112,6 +155,24 @@ impl HostFacts {
             .into_iter()
             .filter(|container| Some(&container.id) != current)
             .collect()
+    }
+
+    /// The Engine can be used, as far as is known.
+    pub fn has_engine(&self) -> bool {
+        self.docker.is_none_or(|docker| docker.is_ready())
+    }
+
+    /// Containers of a role, newest first.
+    pub fn of_role(&self, release: &Release, role: &str) -> impl Iterator<Item = &Container> {
+        self.of_destination(release)
+            .filter(move |container| container.label("role") == role)
+    }
+
+    /// The container of that name.
+    pub fn container(&self, name: &str) -> Option<&Container> {
+        self.containers
+            .iter()
+            .find(|container| container.name == name)
     }
 
     fn running(&self, release: &Release, role: &str) -> Vec<&Container> {

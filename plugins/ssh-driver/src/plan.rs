@@ -1,26 +1,45 @@
-//! From what is there and what should be to steps: a pure function. Kamal's order, with the lock taken first and
-//! only what differs done.
+//! From what is asked for and what is there to steps: a pure function. Kamal's order, with the lock taken first and only
+//! what differs done.
 //!
+//! * [`deploy`]: `deploy`, `redeploy`, `setup`, `rollback` and `app boot`.
+//! * [`bootstrap`]: Docker on hosts that have none.
 //! * [`prepare`]: images, network, proxy, stale containers.
+//! * [`boot_config`]: what `proxy boot_config` left on a host.
+//! * [`files`]: assets, error pages, certificates.
 //! * [`boot`]: one role's container on one host.
-//! * [`finish`]: the `latest` tag, and what is pruned.
+//! * [`finish`]: the `latest` tag.
+//! * [`prune`]: what is kept of the past.
+//! * [`app`], [`proxy`], [`accessory`], [`remove`], [`lock`]: the other commands.
 
+pub mod accessory;
+pub mod app;
 pub mod boot;
+pub mod boot_config;
+pub mod bootstrap;
+pub mod deploy;
+pub mod files;
 pub mod finish;
+pub mod lock;
 pub mod prepare;
+pub mod proxy;
+pub mod prune;
+pub mod remove;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use release::{Proxy, Role, Value};
 
-use crate::call::{Call, Promise};
+use crate::call::{Call, Patience, Promise};
 use crate::desired::Desired;
 use crate::facts::HostFacts;
+use crate::request::{Command, Request};
 use crate::step::{Assumed, Step, Task};
 
 /// What `plan` works from.
 #[derive(Clone, Debug)]
 pub struct Input<'a> {
+    /// What the user asked for.
+    pub request: &'a Request,
     /// What should be.
     pub desired: &'a Desired,
     /// Host to what is there.
@@ -32,7 +51,7 @@ pub struct Input<'a> {
 }
 
 /// Steps, and what people should know.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Proposal {
     /// Empty when nothing has to be done.
     pub steps: Vec<Step>,
@@ -48,7 +67,7 @@ pub struct Note {
     /// What is the matter.
     pub message: String,
     /// What to do.
-    pub help: String,
+    pub help: Option<String>,
 }
 
 /// Why there is no plan.
@@ -61,8 +80,8 @@ pub enum Refusal {
     NotObserved(String),
     /// The proxy does not know the options Kamal's configuration can have.
     #[error(
-        "kamal-proxy on {host} is version {version}, and {minimum} is the oldest that works\nhint: update it with `kamal proxy reboot`",
-        minimum = prepare::MINIMUM_PROXY
+        "kamal-proxy version {version} is too old, run `kamal proxy reboot` in order to update to at least {minimum} (on {host})\nhint: `plimsoll proxy reboot` does the same",
+        minimum = Proxy::MINIMUM_VERSION
     )]
     ProxyTooOld {
         /// Host.
@@ -70,49 +89,70 @@ pub enum Refusal {
         /// Its version.
         version: String,
     },
+    /// A version to go back to is not there.
+    #[error(
+        "The app version '{version}' is not available as a container (use 'kamal app containers' for available versions): {container} is not on {host}\nhint: `plimsoll deploy -P --version {version}` deploys it from the registry"
+    )]
+    NoContainer {
+        /// Version.
+        version: String,
+        /// Container that is missing.
+        container: String,
+        /// Where.
+        host: String,
+    },
+    /// There is no accessory of that name.
+    #[error("No accessory by the name of '{name}' (options: {options})")]
+    NoAccessory {
+        /// Name that was given.
+        name: String,
+        /// Names there are.
+        options: String,
+    },
+    /// Docker is missing, and can't be installed.
+    #[error(
+        "Docker is not installed on {0} and can't be automatically installed without having root access and either `wget` or `curl`. Install Docker manually: https://docs.docker.com/engine/install/"
+    )]
+    NoDocker(String),
+    /// Nothing runs that a command could be run in.
+    #[error("no container of role {role} runs on {host}\nhint: leave --reuse out to run one")]
+    NothingRuns {
+        /// Role, or accessory.
+        role: String,
+        /// Host.
+        host: String,
+    },
+    /// A command that only looks.
+    #[error("this command changes nothing, so there is nothing to plan")]
+    OnlyLooks,
 }
 
 /// Makes the plan.
 pub fn plan(input: &Input<'_>) -> Result<Proposal, Refusal> {
-    let hosts = input.desired.hosts();
-    for host in &hosts {
-        input.facts(host)?;
-    }
-    let notes = hosts
-        .iter()
-        .filter_map(|host| prepare::changed_proxy(input, host))
-        .collect();
-    let boots = boot::plan(input)?;
-    let prepared = hosts
-        .iter()
-        .map(|host| prepare::plan(input, host))
-        .collect::<Result<Vec<_>, _>>()?;
-    let work = !boots.is_empty() || hosts.iter().any(|host| prepare::is_due(input, host));
-    if !work {
-        return Ok(Proposal {
+    match &input.request.command {
+        Command::Deploy | Command::Redeploy | Command::Setup | Command::Rollback { .. } => {
+            deploy::plan(input)
+        }
+        Command::App(action) => app::plan(input, action),
+        Command::Proxy(action) => proxy::plan(input, action),
+        Command::Accessory { name, action } => accessory::plan(input, name, action),
+        Command::Prune(what) => prune::plan(input, *what),
+        Command::Remove => remove::plan(input),
+        Command::LockAcquire { message } => Ok(lock::leave(input, message)),
+        Command::LockRelease => Ok(lock::break_(input)),
+        Command::Bootstrap => bootstrap::command(input),
+        Command::RegistryLogin | Command::RegistryLogout => Ok(Proposal {
             steps: Vec::new(),
-            notes,
-        });
+            notes: vec![Note {
+                code: "no-login",
+                message:
+                    "credentials go with every pull: servers are not logged in to the registry"
+                        .to_owned(),
+                help: None,
+            }],
+        }),
+        Command::Show(_) => Err(Refusal::OnlyLooks),
     }
-    let mut steps = vec![lock(input, &hosts)?];
-    steps.extend(
-        hosts
-            .iter()
-            .filter_map(|host| prepare::images(input, host, &boots)),
-    );
-    steps.extend(hook(input, "pre-deploy", None));
-    steps.extend(prepared.into_iter().flatten());
-    steps.extend(boot::in_groups(input, &boots));
-    if !boots.is_empty() {
-        let finished = hosts
-            .iter()
-            .map(|host| finish::plan(input, host, &boots))
-            .collect::<Result<Vec<_>, _>>()?;
-        steps.extend(finished.into_iter().flatten());
-    }
-    steps.push(unlock(input));
-    steps.extend(hook(input, "post-deploy", None));
-    Ok(Proposal { steps, notes })
 }
 
 impl Input<'_> {
@@ -130,8 +170,13 @@ impl Input<'_> {
         self.changed.contains(&Proxy::address(host))
     }
 
+    /// A call on a host, under a name that has the host's before it.
+    fn promise(&self, host: &str, id: &str, call: Call) -> Promise {
+        Promise::always(format!("{host}/{id}"), host, call)
+    }
+
     /// A line of the audit log: when, who, destination, role, what.
-    fn audit(&self, id: String, host: &str, role: Option<&str>, message: &str) -> Promise {
+    fn audit_line(&self, role: Option<&str>, message: &str) -> Value {
         let tags = self
             .desired
             .release
@@ -144,70 +189,133 @@ impl Input<'_> {
             .and_slot("now")
             .and_text("] [")
             .and_slot("performer");
-        let line = line.and_text(format!("]{tags} {message}"));
-        Promise::always(
-            id,
+        line.and_text(format!("]{tags} {message}"))
+    }
+
+    /// Lines of the audit log, in one call.
+    fn audit(&self, host: &str, id: &str, role: Option<&str>, messages: &[&str]) -> Promise {
+        let lines = messages
+            .iter()
+            .map(|message| self.audit_line(role, message));
+        self.promise(
             host,
+            id,
             Call::Append {
                 path: self.desired.release.audit_log.clone(),
-                line,
+                lines: lines.collect(),
             },
         )
     }
-}
 
-fn lock(input: &Input<'_>, hosts: &[&str]) -> Result<Step, Refusal> {
-    let release = &input.desired.release;
-    let host = &release.primary_host;
-    let acquire = Call::Acquire {
-        host: host.clone(),
-        path: release.lock.path.clone(),
-        details: release.lock.details.clone(),
-    };
-    let assume = |host: &&str| Ok(((*host).to_owned(), Assumed::of(input.facts(host)?, release)));
-    Ok(Step {
-        id: "lock".into(),
-        title: format!("take the deploy lock on {host}"),
-        host: Some(host.clone()),
-        task: Task::Lock {
-            acquire: Promise::always("lock/acquire", host, acquire),
-            assumes: hosts.iter().map(assume).collect::<Result<_, _>>()?,
-        },
-    })
-}
-
-fn unlock(input: &Input<'_>) -> Step {
-    let host = &input.desired.release.primary_host;
-    Step {
-        id: "unlock".into(),
-        title: format!("give the deploy lock on {host} back"),
-        host: Some(host.clone()),
-        task: Task::Unlock {
-            release: Promise::always("lock/release", host, Call::Release {}),
-        },
+    /// A step of calls on a host; `None` without any.
+    fn work(
+        &self,
+        phase: &str,
+        host: &str,
+        what: &str,
+        title: String,
+        rounds: Vec<Vec<Promise>>,
+    ) -> Option<Step> {
+        let rounds: Vec<_> = rounds
+            .into_iter()
+            .filter(|round| !round.is_empty())
+            .collect();
+        (!rounds.is_empty()).then(|| Step {
+            id: format!("{host}/{what}"),
+            title,
+            host: Some(host.to_owned()),
+            task: Task::Work {
+                phase: phase.to_owned(),
+                rounds,
+            },
+        })
     }
-}
 
-/// A hook, when the project has it; around a boot group it is told the group's hosts.
-fn hook(input: &Input<'_>, name: &str, group: Option<(usize, &[&str])>) -> Option<Step> {
-    let mut env = input.desired.release.hooks.get(name)?.env.clone();
-    let mut id = format!("hook/{name}");
-    if let Some((number, hosts)) = group {
-        env.insert("KAMAL_HOSTS".into(), Value::text(hosts.join(",")));
-        id = format!("{id}/{}", number + 1);
+    /// The steps with the deploy lock around them. The containers of these hosts must be the ones the plan was made for.
+    fn locked(&self, hosts: &[&str], steps: Vec<Step>) -> Result<Vec<Step>, Refusal> {
+        if self.request.lock_held {
+            return Ok(steps);
+        }
+        let mut all = vec![self.lock(hosts)?];
+        all.extend(steps);
+        all.push(self.unlock());
+        Ok(all)
     }
-    let call = Call::Hook {
-        name: name.to_owned(),
-        env: env.into_iter().collect(),
-    };
-    Some(Step {
-        id: id.clone(),
-        title: format!("run hook {name}"),
-        host: None,
-        task: Task::Hook {
-            run: Promise::always(id, name, call),
-        },
-    })
+
+    fn lock(&self, hosts: &[&str]) -> Result<Step, Refusal> {
+        let release = &self.desired.release;
+        let host = &release.primary_host;
+        let acquire = Call::Acquire {
+            host: host.clone(),
+            path: release.lock.path.clone(),
+            details: release.lock.details.clone(),
+            wait: self.request.lock_wait.map(|wait| Patience {
+                timeout: wait.timeout,
+                interval: wait.interval,
+            }),
+        };
+        let mut assumes = BTreeMap::new();
+        for host in hosts {
+            let facts = self.facts(host)?;
+            if facts.has_engine() {
+                assumes.insert((*host).to_owned(), Assumed::of(facts, release));
+            }
+        }
+        Ok(Step {
+            id: "lock".into(),
+            title: format!("take the deploy lock on {host}"),
+            host: Some(host.clone()),
+            task: Task::Lock {
+                acquire: Promise::always("lock/acquire", host, acquire),
+                assumes,
+            },
+        })
+    }
+
+    fn unlock(&self) -> Step {
+        let host = &self.desired.release.primary_host;
+        Step {
+            id: "unlock".into(),
+            title: format!("give the deploy lock on {host} back"),
+            host: Some(host.clone()),
+            task: Task::Unlock {
+                release: Promise::always("lock/release", host, Call::Release {}),
+            },
+        }
+    }
+
+    /// A hook, when the project has it; around a group it is told the group's hosts.
+    fn hook(&self, name: &str, group: Option<(usize, &[&str])>) -> Option<Step> {
+        let mut env = self.desired.release.hooks.get(name)?.env.clone();
+        let mut id = format!("hook/{name}");
+        if let Some((number, hosts)) = group {
+            env.insert("KAMAL_HOSTS".into(), Value::text(hosts.join(",")));
+            id = format!("{id}/{}", number + 1);
+        }
+        let call = Call::Hook {
+            name: name.to_owned(),
+            env: env.into_iter().collect(),
+        };
+        Some(Step {
+            id: id.clone(),
+            title: format!("run hook {name}"),
+            host: None,
+            task: Task::Hook {
+                run: Promise::always(id, name, call),
+            },
+        })
+    }
+
+    /// A command of kamal-proxy on a host.
+    fn proxy_command(&self, host: &str, id: &str, words: Vec<Value>) -> Promise {
+        let command = [Value::text("kamal-proxy")].into_iter().chain(words);
+        let call = Call::Exec {
+            container: Proxy::CONTAINER.to_owned(),
+            user: None,
+            command: command.collect(),
+        };
+        self.promise(host, id, call)
+    }
 }
 
 #[cfg(test)]

@@ -27,6 +27,9 @@
 //! | `lock release` | |
 //! | `server bootstrap`, `remove`, `registry login`, `registry logout` | |
 //!
+//! `reboot` (true or false): containers boot even where they run as configured already, as Kamal's always do; `redeploy`,
+//! `rollback` and `app boot` imply it. `lock-held` (true or false): the lock is taken by whoever calls, and left alone.
+//!
 //! Everything that takes the deploy lock also has `lock-wait` (true or false), `lock-wait-timeout` and
 //! `lock-wait-interval` (seconds; 900 and 15).
 //!
@@ -47,6 +50,10 @@ pub struct Request {
     pub command: Command,
     /// How to wait for a lock that somebody else holds; `None` does not wait.
     pub lock_wait: Option<LockWait>,
+    /// Whoever calls holds the lock already.
+    pub lock_held: bool,
+    /// Boot what runs as configured, too.
+    pub reboot: bool,
 }
 
 /// How to wait for a lock that somebody else holds.
@@ -296,11 +303,40 @@ impl Request {
         let seconds = |name: &str, default| options.number(name).unwrap_or(default);
         Ok(Self {
             command: options.command()?,
+            lock_held: options.is("lock-held"),
+            reboot: options.is("reboot"),
             lock_wait: options.is("lock-wait").then(|| LockWait {
                 timeout: seconds("lock-wait-timeout", 900),
                 interval: seconds("lock-wait-interval", 15),
             }),
         })
+    }
+}
+
+impl Request {
+    /// The version whose containers it is about, when it is not the one that the documents were rendered for. `latest` is
+    /// the tag that stands for the latest version.
+    pub fn version(&self, latest: &str) -> Option<String> {
+        match &self.command {
+            Command::Rollback { version } => Some(version.clone()),
+            Command::App(App::Boot { version }) | Command::App(App::Exec(Exec { version, .. })) => {
+                Some(version.clone().unwrap_or_else(|| latest.to_owned()))
+            }
+            Command::Deploy
+            | Command::Redeploy
+            | Command::Setup
+            | Command::App(_)
+            | Command::Proxy(_)
+            | Command::Accessory { .. }
+            | Command::Prune(_)
+            | Command::LockAcquire { .. }
+            | Command::LockRelease
+            | Command::Bootstrap
+            | Command::Remove
+            | Command::RegistryLogin
+            | Command::RegistryLogout
+            | Command::Show(_) => None,
+        }
     }
 }
 

@@ -45,10 +45,17 @@ pub enum Task {
         /// Runs it.
         run: Promise,
     },
-    /// Readies a host. Done on all hosts at the same time.
-    Prepare {
+    /// Calls on a host, round after round. Steps of the same phase that follow each other are done at the same time.
+    Work {
+        /// `prepare`.
+        phase: String,
         /// Rounds of calls.
         rounds: Vec<Vec<Promise>>,
+    },
+    /// Fails, because what it needs was not there when the plan was made.
+    Impossible {
+        /// What is missing.
+        why: String,
     },
     /// Replaces a role's container on a host. A group's hosts boot at the same time.
     Boot(Box<Boot>),
@@ -56,11 +63,6 @@ pub enum Task {
     Wait {
         /// How long.
         seconds: u32,
-    },
-    /// Tags and prunes. Done on all hosts at the same time.
-    Finish {
-        /// Rounds of calls.
-        rounds: Vec<Vec<Promise>>,
     },
     /// Gives the lock back.
     Unlock {
@@ -90,8 +92,8 @@ pub struct Boot {
     pub start: Vec<Promise>,
     /// When the new container is ready.
     pub ready: Ready,
-    /// Stops the current container.
-    pub stop_current: Option<Promise>,
+    /// Stops the current container, and removes its assets and error pages.
+    pub settle: Vec<Promise>,
     /// Stops the new container when it does not become ready.
     pub undo: Promise,
 }
@@ -177,9 +179,9 @@ pub fn previous_version(steps: &[Step], release: &Release) -> Option<String> {
             Task::Lock { .. }
             | Task::Image { .. }
             | Task::Hook { .. }
-            | Task::Prepare { .. }
+            | Task::Work { .. }
+            | Task::Impossible { .. }
             | Task::Wait { .. }
-            | Task::Finish { .. }
             | Task::Unlock { .. } => None,
         })
         .collect();
@@ -194,12 +196,12 @@ impl Step {
     pub fn promises(&self) -> Vec<&Promise> {
         match &self.task {
             Task::Lock { acquire, .. } => vec![acquire],
-            Task::Image { rounds, .. } | Task::Prepare { rounds } | Task::Finish { rounds } => {
+            Task::Image { rounds, .. } | Task::Work { rounds, .. } => {
                 rounds.iter().flatten().collect()
             }
             Task::Hook { run } => vec![run],
             Task::Boot(boot) => boot.promises(),
-            Task::Wait { .. } => Vec::new(),
+            Task::Wait { .. } | Task::Impossible { .. } => Vec::new(),
             Task::Unlock { release } => vec![release],
         }
     }
@@ -209,18 +211,17 @@ impl Task {
     /// Done at the same time as the step before it.
     pub fn joins(&self, before: &Self) -> bool {
         match (before, self) {
-            (Self::Image { .. }, Self::Image { .. })
-            | (Self::Prepare { .. }, Self::Prepare { .. })
-            | (Self::Finish { .. }, Self::Finish { .. }) => true,
+            (Self::Image { .. }, Self::Image { .. }) => true,
+            (Self::Work { phase: before, .. }, Self::Work { phase, .. }) => before == phase,
             (Self::Boot(before), Self::Boot(boot)) => before.group == boot.group,
             (
                 Self::Lock { .. }
                 | Self::Image { .. }
                 | Self::Hook { .. }
-                | Self::Prepare { .. }
+                | Self::Work { .. }
+                | Self::Impossible { .. }
                 | Self::Boot(_)
                 | Self::Wait { .. }
-                | Self::Finish { .. }
                 | Self::Unlock { .. },
                 _,
             ) => false,
@@ -238,7 +239,7 @@ impl Boot {
             .iter()
             .chain(&self.start)
             .chain(switch)
-            .chain(&self.stop_current)
+            .chain(&self.settle)
             .chain([&self.undo])
             .collect()
     }

@@ -16,6 +16,14 @@ pub struct ArgvPattern {
 }
 
 impl ArgvPattern {
+    /// Any command at all: nobody writes this, it only follows from something that is granted as a whole.
+    pub fn any() -> Self {
+        Self {
+            words: Vec::new(),
+            more: true,
+        }
+    }
+
     /// Reads a pattern from a line, split at spaces.
     pub fn parse(line: &str) -> Result<Self, PatternError> {
         if line.contains(['"', '\'', '\\', '$', '`', '|', ';', '&', '<', '>']) {

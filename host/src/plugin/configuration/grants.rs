@@ -118,12 +118,23 @@ impl Reader<'_> {
     }
 
     fn ssh(&mut self, node: &Node, grants: &mut Grants) {
-        for entry in self.map(node, "`ssh`", &["hosts", "run", "write"]) {
+        let keys = ["hosts", "run", "write", "read", "install-docker"];
+        for entry in self.map(node, "`ssh`", &keys) {
             let node = &*entry.value;
             match entry.key.as_str() {
                 "hosts" => grants.ssh.hosts = self.patterns(node, "`hosts`", HostPattern::parse),
                 "run" => grants.ssh.run = self.commands(node, "`run`"),
-                _ => grants.ssh.write = self.patterns(node, "`write`", PathPattern::parse),
+                "write" => grants.ssh.write = self.patterns(node, "`write`", PathPattern::parse),
+                "read" => grants.ssh.read = self.patterns(node, "`read`", PathPattern::parse),
+                _ => match node.boolean() {
+                    Some(value) => grants.ssh.install_docker = value,
+                    None => self.wrong(
+                        "shape",
+                        "`install-docker` is true or false",
+                        &node.at,
+                        "write `install-docker: true`",
+                    ),
+                },
             }
         }
     }

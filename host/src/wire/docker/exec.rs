@@ -25,18 +25,30 @@ impl Engine {
         command: Command,
         environment: &[String],
     ) -> Result<ExecOutput, WireError> {
+        self.exec_as(None, container, command, environment).await
+    }
+
+    /// The same as another user than the container's own.
+    pub async fn exec_as(
+        &self,
+        user: Option<&str>,
+        container: &str,
+        command: Command,
+        environment: &[String],
+    ) -> Result<ExecOutput, WireError> {
         let name = names::plain("container", container)?;
         let call = self.container(
             &format!("running {} in container {name}", command.summary()),
             name,
         );
         let limit = command.timeout;
-        let run = self.run_in(name, command, environment);
+        let run = self.run_in(user, name, command, environment);
         self.within(&call, limit, run).await
     }
 
     async fn run_in(
         &self,
+        user: Option<&str>,
         container: &str,
         command: Command,
         environment: &[String],
@@ -47,6 +59,7 @@ impl Engine {
             attach_stderr: Some(true),
             env: Some(environment.to_vec()),
             cmd: Some(command.argv),
+            user: user.map(str::to_owned),
             ..CreateExecOptions::default()
         };
         let exec = self.docker.create_exec(container, options).await?;

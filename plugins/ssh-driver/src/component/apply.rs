@@ -2,17 +2,20 @@
 //! undone where it failed; what already serves goes on serving.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use futures::future::join_all;
 
-use super::bindings::exports::plimsoll::deploy::driver::{Failure, Leftover, Outcome, Partial};
+use super::bindings::exports::plimsoll::deploy::driver::{
+    Failure, Leftover, Outcome, Partial, Report,
+};
 use super::bindings::plimsoll::deploy::log::{Level, log};
 use super::bindings::plimsoll::deploy::progress::{Event, Phase, emit};
 use super::convert::words;
 use super::trouble::{Trouble, together};
 use super::world::{self, Answer, Ended, World, did_not_happen};
 use crate::aftermath::Aftermath;
-use crate::call::Promise;
+use crate::call::{Call, Promise};
 use crate::desired::Desired;
 use crate::facts::HostFacts;
 use crate::gate::Gate;
@@ -20,15 +23,13 @@ use crate::step::{self, Assumed, Step, Task};
 
 /// Carries out the steps.
 pub(super) async fn apply(desired: Desired, steps: Vec<Step>) -> Result<Outcome, Failure> {
-    let world = World::connect(&steps, &desired.hosts())
-        .await
-        .map_err(Failure::Capability)?;
     let deploy = Deploy {
         aftermath: RefCell::new(Aftermath::of(&steps)),
         desired,
         steps,
-        world,
+        world: World::default(),
         gate: Gate::default(),
+        reports: RefCell::default(),
     };
     match deploy.run().await {
         Ok(()) => Ok(deploy.outcome()),
@@ -46,6 +47,7 @@ pub(super) struct Deploy {
     pub(super) world: World,
     pub(super) gate: Gate,
     pub(super) aftermath: RefCell<Aftermath>,
+    reports: RefCell<Vec<Report>>,
 }
 
 impl Deploy {
@@ -89,29 +91,23 @@ impl Deploy {
         match &step.task {
             Task::Lock { acquire, assumes } => {
                 self.world.perform(acquire).await?;
+                let hosts: Vec<&str> = assumes.keys().map(String::as_str).collect();
+                self.world.connect(&hosts).await?;
                 let checks = assumes
                     .iter()
                     .map(|(host, assumed)| self.check(host, assumed));
                 together(join_all(checks).await)
             }
             Task::Image { rounds, references } => {
-                self.world.rounds(rounds).await?;
+                self.rounds(rounds).await?;
                 let checks = references
                     .iter()
                     .map(|reference| self.check_image(host, reference));
                 together(join_all(checks).await)
             }
             Task::Hook { run } => self.hook(run).await,
-            Task::Prepare { rounds } => Ok(self.world.rounds(rounds).await?),
-            Task::Finish { rounds } => match self.world.rounds(rounds).await {
-                // The new version serves: what could not be cleared away now is cleared away next time.
-                Err(error) if !did_not_happen(&error) => {
-                    let words = words(&error);
-                    log(Level::Warn, &format!("failed to {}: {words}", step.title));
-                    Ok(())
-                }
-                done => Ok(done?),
-            },
+            Task::Work { rounds, .. } => self.rounds(rounds).await,
+            Task::Impossible { why } => Err(Trouble::Refused(why.clone())),
             Task::Boot(boot) => {
                 let booted = self.boot(step, host, boot).await;
                 booted.map_err(|trouble| trouble.of(&boot.container, host))
@@ -132,7 +128,8 @@ impl Deploy {
     /// The containers are those the plan was made for.
     async fn check(&self, host: &str, assumed: &[Assumed]) -> Result<(), Trouble> {
         let release = &self.desired.release;
-        let containers = self.world.engine(host).containers(&release.service).await?;
+        let engine = self.world.engine(host).await?;
+        let containers = engine.containers(&release.service).await?;
         let found = Assumed::of(
             &HostFacts {
                 containers,
@@ -148,7 +145,8 @@ impl Deploy {
 
     /// The image is there and carries the label by which prune and Kamal know it.
     async fn check_image(&self, host: &str, reference: &str) -> Result<(), Trouble> {
-        let image = self.world.engine(host).inspect_image(reference).await?;
+        let engine = self.world.engine(host).await?;
+        let image = engine.inspect_image(reference).await?;
         let Some(image) = image else {
             return Err(Trouble::Refused(format!(
                 "image {reference} is not on {host}"
@@ -158,7 +156,7 @@ impl Deploy {
         match image["Config"]["Labels"]["service"].as_str() {
             Some(label) if label == service => Ok(()),
             Some(_) | None => Err(Trouble::Refused(format!(
-                "image {reference} is missing the 'service' label on {host}\nhint: build it with `--label service={service}`"
+                "Image {reference} is missing the 'service' label on {host}\nhint: build it with `--label service={service}`"
             ))),
         }
     }
@@ -166,11 +164,85 @@ impl Deploy {
     async fn hook(&self, run: &Promise) -> Result<(), Trouble> {
         match self.world.perform(run).await? {
             Answer::Ended(Ended { code, stdout, .. }) if code != 0 => Err(Trouble::Failed {
-                message: format!("hook `{}` failed: exit status {code}", run.subject),
+                message: format!("Hook `{}` failed: exit status {code}", run.subject),
                 details: stdout.lines().map(str::to_owned).collect(),
             }),
-            Answer::Ended(_) | Answer::Done | Answer::Created(_) => Ok(()),
+            Answer::Ended(_) | Answer::Done | Answer::Created(_) | Answer::Was(_) => Ok(()),
         }
+    }
+
+    /// Makes calls round by round.
+    async fn rounds(&self, rounds: &[Vec<Promise>]) -> Result<(), Trouble> {
+        for round in rounds {
+            self.round(round).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes calls at the same time. A failing one does not stop those in flight.
+    pub(super) async fn round(&self, round: &[Promise]) -> Result<(), Trouble> {
+        let promises: Vec<&Promise> = round.iter().collect();
+        self.world.open(&promises).await?;
+        let done = join_all(round.iter().map(|promise| self.call(promise))).await;
+        together(done)
+    }
+
+    /// Makes a call, and judges what came of it.
+    async fn call(&self, promise: &Promise) -> Result<(), Trouble> {
+        let answer = self.world.perform(promise).await;
+        let result = match answer {
+            Ok(Answer::Ended(ended)) => {
+                if promise.shown {
+                    self.report(promise, &ended);
+                }
+                match ended.code {
+                    0 => Ok(()),
+                    _ => Err(ended.trouble(promise)),
+                }
+            }
+            Ok(Answer::Was(was)) => {
+                self.said(promise, was);
+                Ok(())
+            }
+            Ok(Answer::Done | Answer::Created(_)) => Ok(()),
+            Err(error) if did_not_happen(&error) => return Err(Trouble::Call(error)),
+            Err(error) => Err(Trouble::Call(error)),
+        };
+        match result {
+            Err(trouble) if promise.may_fail => {
+                let (what, host) = (promise.call.operation(), &promise.subject);
+                log(
+                    Level::Info,
+                    &format!("{what} on {host}: {}", trouble.words()),
+                );
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    /// What a command said, for people.
+    fn report(&self, promise: &Promise, ended: &Ended) {
+        let lines = ended.stdout.lines().chain(ended.stderr.lines());
+        self.reports.borrow_mut().push(Report {
+            host: Some(promise.subject.clone()),
+            title: String::new(),
+            lines: lines.map(str::to_owned).collect(),
+        });
+    }
+
+    /// What became of a lock, in Kamal's words.
+    fn said(&self, promise: &Promise, was: bool) {
+        let line = match (&promise.call, was) {
+            (Call::Leave { .. }, _) => "Acquired the deploy lock",
+            (_, true) => "Released the deploy lock",
+            (_, false) => "There is no deploy lock",
+        };
+        self.reports.borrow_mut().push(Report {
+            host: None,
+            title: String::new(),
+            lines: vec![line.to_owned()],
+        });
     }
 
     /// A boot group: hosts at the same time, a host's roles too if so configured.
@@ -223,18 +295,39 @@ impl Deploy {
     }
 
     fn outcome(&self) -> Outcome {
-        let version = self.desired.version();
+        let booted = self
+            .steps
+            .iter()
+            .any(|step| matches!(step.task, Task::Boot(_)));
         let hosts = self.desired.hosts();
-        let noun = if hosts.len() == 1 { "host" } else { "hosts" };
+        let version = self.desired.version();
         let outputs = [
             Some(("hosts".to_owned(), hosts.join(","))),
+            Some(("version".to_owned(), version.to_owned())),
             step::previous_version(&self.steps, &self.desired.release)
                 .map(|version| ("previous-version".to_owned(), version)),
             self.desired.url().map(|url| ("url".into(), url)),
         ];
+        let count = |number: usize| match number {
+            1 => "1 host".to_owned(),
+            number => format!("{number} hosts"),
+        };
+        let touched: BTreeSet<&str> = self
+            .steps
+            .iter()
+            .filter_map(|step| step.host.as_deref())
+            .collect();
+        let (summary, outputs) = match booted {
+            true => (
+                format!("version {version} on {}", count(hosts.len())),
+                outputs.into_iter().flatten().collect(),
+            ),
+            false => (format!("done on {}", count(touched.len())), Vec::new()),
+        };
         Outcome {
-            summary: format!("version {version} on {} {noun}", hosts.len()),
-            outputs: outputs.into_iter().flatten().collect(),
+            summary,
+            outputs,
+            reports: self.reports.take(),
         }
     }
 
@@ -256,6 +349,11 @@ impl Deploy {
             (Trouble::Failed { message, details }, true) => (message, details),
             (Trouble::Halted, _) => ("halted".to_owned(), Vec::new()),
         };
+        for report in self.reports.take() {
+            for line in report.lines {
+                log(Level::Info, &line);
+            }
+        }
         let leftovers = self.aftermath.borrow().leftovers();
         let leftovers = leftovers
             .into_iter()

@@ -67,14 +67,12 @@ impl Deploy {
             }
         }
         started?;
-        if let Some(stop) = &boot.stop_current {
+        if !boot.settle.is_empty() {
             self.note(host, boot, Progress::Beside);
-            tell(
-                step,
-                Phase::Running,
-                &format!("stopping {}", boot.current.as_deref().unwrap_or_default()),
-            );
-            self.world.perform(stop).await?;
+            if let Some(current) = &boot.current {
+                tell(step, Phase::Running, &format!("stopping {current}"));
+            }
+            self.round(&boot.settle).await?;
         }
         self.note(host, boot, Progress::Done);
         Ok(())
@@ -93,8 +91,11 @@ impl Deploy {
         for (promise, answer) in boot.start.iter().zip(&answers) {
             match answer {
                 Ok(Answer::Created(created)) => id = Some(created.clone()),
-                Ok(Answer::Done | Answer::Ended(_)) => {}
-                Err(error) if matches!(promise.call, Call::Run { .. }) && did_not_happen(error) => {
+                Ok(Answer::Done | Answer::Ended(_) | Answer::Was(_)) => {}
+                Err(error)
+                    if matches!(promise.call, Call::Run { .. } | Call::RunLike { .. })
+                        && did_not_happen(error) =>
+                {
                     return Err(Trouble::Call(error.clone()));
                 }
                 Err(_) => {}
@@ -181,7 +182,7 @@ impl Deploy {
                         .collect(),
                 })
             }
-            Ok(Answer::Ended(_) | Answer::Done | Answer::Created(_)) => Ok(()),
+            Ok(Answer::Ended(_) | Answer::Done | Answer::Created(_) | Answer::Was(_)) => Ok(()),
             Err(error) if did_not_happen(&error) => Err(Unready::Call(error)),
             // The answer is lost, but not the switch perhaps: stopping the new container could stop the application.
             Err(error) => match self.is_routed(host, &boot.role, id).await {
@@ -194,13 +195,15 @@ impl Deploy {
 
     /// What the proxy saw of the new container; nothing where its log can't be read.
     async fn probes(&self, host: &str, role: &str) -> Vec<String> {
-        let engine = self.world.engine(host);
+        let Ok(engine) = self.world.engine(host).await else {
+            return Vec::new();
+        };
         let log = engine.logs(Proxy::CONTAINER, PROXY_LINES).await;
         readiness::probes(&self.desired.release.prefix(role), &log.unwrap_or_default())
     }
 
     async fn is_routed(&self, host: &str, role: &str, id: Option<&str>) -> Result<bool, CapError> {
-        let engine = self.world.engine(host);
+        let engine = self.world.engine(host).await?;
         let state = engine
             .read_json(Proxy::CONTAINER, route::STATE_FILE)
             .await?;
@@ -252,13 +255,17 @@ impl Deploy {
     }
 
     async fn status(&self, host: &str, container: &str) -> Result<String, CapError> {
-        let description = self.world.engine(host).inspect(container).await?;
+        let description = self.world.engine(host).await?.inspect(container).await?;
         Ok(readiness::status(&description.unwrap_or_default()).to_owned())
     }
 
     async fn last_words(&self, host: &str, container: &str) -> Vec<String> {
         let heading = format!("last lines of {container} on {host}:");
-        match self.world.engine(host).logs(container, LAST_WORDS).await {
+        let read = async {
+            let engine = self.world.engine(host).await?;
+            engine.logs(container, LAST_WORDS).await
+        };
+        match read.await {
             Ok(lines) if lines.is_empty() => {
                 vec![format!("{container} on {host} has written nothing")]
             }

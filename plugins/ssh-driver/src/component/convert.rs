@@ -68,7 +68,7 @@ fn diagnostic(note: Note) -> Diagnostic {
         code: note.code.to_owned(),
         message: note.message,
         at: None,
-        help: Some(note.help),
+        help: note.help,
     }
 }
 
@@ -129,28 +129,23 @@ pub(super) fn spec(spec: &ContainerSpec) -> docker::ContainerSpec {
         container_port: port.container_port,
         protocol: port.protocol.clone(),
     };
-    let text = |value: &Value| value.shown().into_owned();
-    let texts = |pairs: &[(String, Value)]| {
-        let pair = |(name, value): &(String, Value)| (name.clone(), text(value));
-        pairs.iter().map(pair).collect::<Vec<_>>()
-    };
-    let words = |words: &Vec<Value>| words.iter().map(text).collect();
+    let words = |words: &Vec<Value>| words.iter().map(value).collect();
     docker::ContainerSpec {
         name: spec.name.clone(),
         image: spec.image.clone(),
         hostname: spec.hostname.clone(),
         command: spec.command.as_ref().map(words),
         env: values(&spec.env),
-        labels: texts(&spec.labels),
+        labels: values(&spec.labels),
         ports: spec.ports.iter().map(port).collect(),
         volumes: words(&spec.volumes),
         networks: spec.networks.clone(),
         restart: spec.restart.clone(),
         log: docker::LogConfig {
-            driver: spec.log.driver.as_ref().map(text),
-            options: texts(&spec.log.options),
+            driver: spec.log.driver.as_ref().map(value),
+            options: values(&spec.log.options),
         },
-        options: texts(&spec.options),
+        options: values(&spec.options),
     }
 }
 

@@ -1,31 +1,54 @@
-//! Reads hosts into documents: all hosts at once, two rounds of calls on each.
+//! Reads hosts into documents: all hosts at once, two rounds of calls on each, and of what there is only what the request
+//! needs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use futures::future::{join, join3, join4};
-use release::{Encoding, Proxy, Release, Role};
+use futures::future::{join, join3, join5};
+use release::{Accessory, Encoding, Proxy, Release, Role};
 use serde_json::Value as Json;
 
 use super::bindings::plimsoll::deploy::secrets;
+use super::bindings::plimsoll::deploy::ssh::Session;
 use super::bindings::plimsoll::deploy::types::{CapError, Document};
 use super::reader::Reader;
 use super::{convert, world};
 use crate::desired::Desired;
-use crate::facts::{Container, HostFacts, ProxyFacts, Stale};
+use crate::facts::{Container, DockerState, HostFacts, ProxyFacts, Stale};
+use crate::look::Look;
 use crate::observed::environment::Fingerprints;
 use crate::observed::{self, Inspected, environment, route};
 use crate::places::Places;
+use crate::plan::boot_config;
+use crate::request::{Command, Request};
 
-/// Documents of the release, of everything that runs, and the facts of every host.
-pub(super) async fn observe(desired: &Desired) -> Result<Vec<Document>, CapError> {
+/// Documents of the release, of everything that runs, and the facts of every host. For a request that is not about how
+/// containers are configured, the documents are the desired ones: there is nothing to compare.
+pub(super) async fn observe(
+    request: &Request,
+    desired: &Desired,
+    documents: &[Document],
+) -> Result<Vec<Document>, CapError> {
     let places = Rc::new(Places::default());
-    let hosts = desired
-        .hosts()
-        .into_iter()
-        .map(|host| read(desired, host, &places));
-    let (fingerprints, hosts) = join(fingerprints(desired, &places), world::all(hosts)).await;
+    let hosts = desired.all_hosts().into_iter();
+    let looks = hosts.filter_map(|host| {
+        let look = Look::of(&request.command, desired, host);
+        Some((host, look)).filter(|(_, look)| !look.is_nothing())
+    });
+    let reads = looks.map(|(host, look)| read(request, desired, host, look, &places));
+    let compares = matches!(request.command, Command::Deploy | Command::Setup);
+    let fingerprints = async {
+        match compares {
+            true => fingerprints(desired, &places).await,
+            false => Ok(Fingerprints::new()),
+        }
+    };
+    let (fingerprints, hosts) = join(fingerprints, world::all(reads)).await;
     let (fingerprints, hosts) = (fingerprints?, hosts?);
+    if !compares {
+        let facts = hosts.iter().map(Host::facts_document);
+        return Ok(documents.iter().cloned().chain(facts).collect());
+    }
     let release = &desired.release;
     let primary = hosts.iter().find(|host| host.name == release.primary_host);
     let version = primary.and_then(|host| {
@@ -33,17 +56,26 @@ pub(super) async fn observe(desired: &Desired) -> Result<Vec<Document>, CapError
         observed::version(release, &release.primary_role, &current.name)
     });
     let release = observed::release(release, version);
-    let mut documents = vec![convert::document(
+    let mut observed = vec![convert::document(
         Release::ADDRESS.to_owned(),
         Release::MEDIA_TYPE,
         &release,
     )];
-    documents.extend(
+    observed.extend(
         hosts
             .iter()
             .flat_map(|host| host.documents(desired, &fingerprints)),
     );
-    Ok(documents)
+    // Accessories that are there are left alone, however they are configured.
+    let is_there = |document: &&Document| {
+        Accessory::parse_address(&document.address).is_some_and(|(host, name)| {
+            hosts
+                .iter()
+                .any(|one| one.name == host && one.facts.accessories.contains_key(name))
+        })
+    };
+    observed.extend(documents.iter().filter(is_there).cloned());
+    Ok(observed)
 }
 
 /// What was read on a host.
@@ -58,108 +90,272 @@ struct Host<'a> {
 }
 
 async fn read<'a>(
+    request: &Request,
     desired: &'a Desired,
     host: &'a str,
+    look: Look,
     places: &Rc<Places>,
 ) -> Result<Host<'a>, CapError> {
-    let release = &desired.release;
+    let (docker, apps) = over_ssh(host, look).await?;
+    let found = Host {
+        name: host,
+        facts: HostFacts {
+            docker,
+            apps,
+            ..HostFacts::default()
+        },
+        proxy: None,
+        state: Json::Null,
+        roles: Vec::new(),
+    };
+    if !found.facts.has_engine() || !look.needs_engine() {
+        return Ok(found);
+    }
     let engine = &Reader::connect(host, places).await?;
-    let (containers, images, network, proxy) = join4(
-        engine.containers(&release.service),
-        engine.images(&release.service),
-        engine.network_exists(&release.network),
-        read_proxy(engine, desired.proxies.get(host)),
+    let (proxy, facts) = join(
+        read_proxy(engine, desired, host, look),
+        read_engine(engine, desired, host, look, found.facts),
     )
     .await;
-    let ReadProxy {
-        container: proxy,
-        state,
-        image: proxy_image,
-    } = proxy?;
-    let facts = HostFacts {
-        containers: containers?,
-        images: images?,
-        network: network?,
-        proxy: proxy.as_ref().map(|container| ProxyFacts {
-            image: container["Config"]["Image"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
-            running: container["State"]["Running"].as_bool().unwrap_or(false),
-            routes: route::targets(&state),
-        }),
-        proxy_image,
-    };
+    let (proxy, mut facts) = (proxy?, facts?);
+    facts.proxy_image = proxy.image;
+    facts.boot_config = proxy.boot_config;
+    facts.proxy = proxy.container.as_ref().map(|container| ProxyFacts {
+        image: container["Config"]["Image"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
+        running: container["State"]["Running"].as_bool().unwrap_or(false),
+        routes: BTreeMap::new(),
+    });
+    if look.routes {
+        let routes = route::targets(&proxy.state);
+        // A proxy that was not looked at routes all the same.
+        let found = facts.proxy.get_or_insert_default();
+        found.routes = routes;
+        if !look.proxy {
+            found.running = true;
+        }
+    }
     let current = desired.roles_on(host).into_iter().filter_map(|(role, _)| {
-        let container = facts.current(release, role)?;
+        let container = facts.current(&desired.release, role)?;
         Some((role, container.clone()))
     });
-    let roles = world::all(current.map(|(role, container)| async move {
-        let inspected = match engine.inspect(&container.name).await? {
-            Some(description) => Some(inspected(engine, description).await?),
-            None => None,
-        };
+    let current: Vec<_> = current.filter(|_| look.configuration).collect();
+    let roles = world::all(current.into_iter().map(|(role, container)| async move {
+        let inspected = inspected(engine, &container).await?;
         Ok(inspected.map(|inspected| (role, container, inspected)))
     }));
-    let proxy = async {
-        match proxy {
-            Some(container) => inspected(engine, container).await.map(Some),
+    let proxy_inspected = async {
+        match proxy.container.filter(|_| look.configuration) {
+            Some(container) => {
+                let image = image_of(engine, &container).await?;
+                Ok(Some(Inspected { container, image }))
+            }
             None => Ok(None),
         }
     };
-    let (roles, proxy) = join(roles, proxy).await;
+    let kept = kept(engine, request, desired, host, &facts, look);
+    let (roles, proxy_inspected, kept) = join3(roles, proxy_inspected, kept).await;
+    facts.restorable = kept?;
     Ok(Host {
-        name: host,
         facts,
-        proxy: proxy?,
-        state,
+        proxy: proxy_inspected?,
+        state: proxy.state,
         roles: roles?.into_iter().flatten().collect(),
+        name: host,
     })
+}
+
+/// What is known without an Engine.
+async fn over_ssh(host: &str, look: Look) -> Result<(Option<DockerState>, Vec<String>), CapError> {
+    if !look.docker && !look.apps {
+        return Ok((None, Vec::new()));
+    }
+    let session = Session::connect(host.to_owned()).await?;
+    let docker = async {
+        match look.docker {
+            true => session.docker_state().await.map(Some),
+            false => Ok(None),
+        }
+    };
+    let apps = async {
+        match look.apps {
+            true => session.names(APPS.to_owned()).await,
+            false => Ok(None),
+        }
+    };
+    let (docker, apps) = join(docker, apps).await;
+    let docker = docker?.map(|state| DockerState {
+        installed: state.installed,
+        root: state.root,
+        sudo: state.sudo,
+        member: state.member,
+    });
+    Ok((docker, apps?.unwrap_or_default()))
+}
+
+/// Where every application of a host has a folder.
+const APPS: &str = ".kamal/apps";
+
+async fn read_engine(
+    engine: &Reader,
+    desired: &Desired,
+    host: &str,
+    look: Look,
+    facts: HostFacts,
+) -> Result<HostFacts, CapError> {
+    let release = &desired.release;
+    let containers = async {
+        match look.containers {
+            true => engine.containers(&release.service).await,
+            false => Ok(Vec::new()),
+        }
+    };
+    let images = async {
+        match look.images {
+            true => engine.images(&release.service).await,
+            false => Ok(Vec::new()),
+        }
+    };
+    let network = async {
+        match look.network {
+            true => engine.network_exists(&release.network).await,
+            false => Ok(true),
+        }
+    };
+    let here: Vec<(&str, &Accessory)> = desired
+        .accessories
+        .iter()
+        .filter(|((at, _), _)| at == host && look.accessories)
+        .map(|((_, name), accessory)| (name.as_str(), accessory))
+        .collect();
+    let accessories = world::all(here.iter().map(|(name, accessory)| async {
+        let found = engine.containers(&accessory.container).await?;
+        Ok(((*name).to_owned(), found))
+    }));
+    let accessory_images = world::all(here.iter().map(|(_, accessory)| async {
+        let found = engine.inspect_image(&accessory.image).await?;
+        Ok(found.map(|_| accessory.image.clone()))
+    }));
+    let (containers, images, network, accessories, accessory_images) =
+        join5(containers, images, network, accessories, accessory_images).await;
+    let accessories = accessories?.into_iter();
+    Ok(HostFacts {
+        containers: containers?,
+        images: images?,
+        network: network?,
+        accessories: accessories.filter(|(_, found)| !found.is_empty()).collect(),
+        accessory_images: accessory_images?.into_iter().flatten().collect(),
+        ..facts
+    })
+}
+
+/// The containers to go back to that say themselves what they ran with: Kamal and plimsoll give every container its
+/// version as a variable.
+async fn kept(
+    engine: &Reader,
+    request: &Request,
+    desired: &Desired,
+    host: &str,
+    facts: &HostFacts,
+    look: Look,
+) -> Result<BTreeSet<String>, CapError> {
+    let Command::Rollback { version } = &request.command else {
+        return Ok(BTreeSet::new());
+    };
+    let names = desired.roles_on(host).into_iter();
+    let names = names.map(|(role, _)| desired.container(role));
+    let there = names.filter(|name| look.kept && facts.container(name).is_some());
+    let said = world::all(there.map(|name| async {
+        let description = engine.inspect(&name).await?.unwrap_or_default();
+        let says = description["Config"]["Env"]["KAMAL_VERSION"].as_str() == Some(version);
+        Ok(says.then_some(name))
+    }));
+    Ok(said.await?.into_iter().flatten().collect())
 }
 
 struct ReadProxy {
     container: Option<Json>,
     state: Json,
     image: bool,
+    boot_config: BTreeMap<String, String>,
 }
 
-/// The proxy of a host that should have one.
-async fn read_proxy(engine: &Reader, desired: Option<&Proxy>) -> Result<ReadProxy, CapError> {
-    let Some(desired) = desired else {
-        return Ok(ReadProxy {
-            container: None,
-            state: Json::Null,
-            image: false,
-        });
+/// The proxy of a host that should have one, and what it routes to.
+async fn read_proxy(
+    engine: &Reader,
+    desired: &Desired,
+    host: &str,
+    look: Look,
+) -> Result<ReadProxy, CapError> {
+    let wanted = desired.proxies.get(host).filter(|_| look.proxy);
+    let container = async {
+        match wanted {
+            Some(_) => engine.inspect(Proxy::CONTAINER).await,
+            None => Ok(None),
+        }
     };
-    let (container, state, image) = join3(
-        engine.inspect(Proxy::CONTAINER),
-        engine.read_json(Proxy::CONTAINER, route::STATE_FILE),
-        engine.inspect_image(&desired.image),
-    )
-    .await;
+    let state = async {
+        match look.routes {
+            true => Some(engine.read_json(Proxy::CONTAINER, route::STATE_FILE).await),
+            false => None,
+        }
+    };
+    let image = async {
+        match wanted {
+            Some(wanted) => Ok(engine.inspect_image(&wanted.image).await?.is_some()),
+            None => Ok(false),
+        }
+    };
+    let (container, state, image) = join3(container, state, image).await;
     let container = container?;
     let state = match state {
+        None => Json::Null,
         // Without the container there is no file.
-        Err(_) if container.is_none() => Json::Null,
-        state => state?,
+        Some(Err(CapError::NotFound(_))) => Json::Null,
+        Some(Err(_)) if wanted.is_some() && container.is_none() => Json::Null,
+        Some(state) => state?,
+    };
+    // Only a new container is made with what they say.
+    let boot_config = match wanted.filter(|wanted| wanted.defaults) {
+        Some(_) if container.is_none() || !look.routes => boot_config_files(host).await?,
+        Some(_) | None => BTreeMap::new(),
     };
     Ok(ReadProxy {
         container,
         state,
-        image: image?.is_some(),
+        image: image?,
+        boot_config,
     })
 }
 
-/// Adds its image to a container. The name it was created from may mean another image by now.
-async fn inspected(engine: &Reader, container: Json) -> Result<Inspected, CapError> {
-    let name = container["Config"]["Image"].as_str().unwrap_or_default();
+/// What `proxy boot_config` left.
+pub(super) async fn boot_config_files(host: &str) -> Result<BTreeMap<String, String>, CapError> {
+    let session = Session::connect(host.to_owned()).await?;
+    let session = &session;
+    let files = world::all(boot_config::FILES.map(|file| async move {
+        let text = session.read(boot_config::path(file)).await?;
+        Ok(text.map(|text| (file.to_owned(), text)))
+    }));
+    Ok(files.await?.into_iter().flatten().collect())
+}
+
+/// A container with its image, both asked for at once: the list has said which image it is.
+async fn inspected(engine: &Reader, container: &Container) -> Result<Option<Inspected>, CapError> {
+    let (description, image) = join(
+        engine.inspect(&container.name),
+        read_image(engine, &container.image_id),
+    )
+    .await;
+    let image = image?;
+    Ok(description?.map(|container| Inspected { container, image }))
+}
+
+/// The image of a container.
+async fn image_of(engine: &Reader, container: &Json) -> Result<Option<Json>, CapError> {
     let id = container["Image"].as_str().unwrap_or_default();
-    let image = match read_image(engine, name).await? {
-        Some(image) if image["Id"].as_str() == Some(id) => Some(image),
-        Some(_) | None => read_image(engine, id).await?,
-    };
-    Ok(Inspected { container, image })
+    read_image(engine, id).await
 }
 
 async fn read_image(engine: &Reader, reference: &str) -> Result<Option<Json>, CapError> {
@@ -190,13 +386,13 @@ async fn fingerprints(desired: &Desired, places: &Places) -> Result<Fingerprints
 }
 
 impl Host<'_> {
-    fn documents(&self, desired: &Desired, fingerprints: &Fingerprints) -> Vec<Document> {
+    fn facts_document(&self) -> Document {
         let address = HostFacts::address(self.name);
-        let mut documents = vec![convert::document(
-            address,
-            HostFacts::MEDIA_TYPE,
-            &self.facts,
-        )];
+        convert::document(address, HostFacts::MEDIA_TYPE, &self.facts)
+    }
+
+    fn documents(&self, desired: &Desired, fingerprints: &Fingerprints) -> Vec<Document> {
+        let mut documents = vec![self.facts_document()];
         // A proxy that does not run is not there: the plan starts it.
         let running = self.facts.proxy.as_ref().is_some_and(|proxy| proxy.running);
         if let (Some(wanted), Some(found), true) =

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use serde_json::Value as Json;
 
-use super::bindings::plimsoll::deploy::docker::{ContainerSummary, Engine};
+use super::bindings::plimsoll::deploy::docker::{ContainerSummary, Engine, LogLines};
 use super::bindings::plimsoll::deploy::types::CapError;
 use crate::facts::{Container, Image};
 use crate::places::Places;
@@ -93,11 +93,24 @@ impl Reader {
         Ok(text.map_or(Json::Null, |text| parse(&text)))
     }
 
-    /// The last lines of a container's output.
+    /// The last lines of a container's output, with their times.
     pub(super) async fn logs(&self, name: &str, lines: u32) -> Result<Vec<String>, CapError> {
-        self.places
-            .call(self.engine.logs(name.to_owned(), lines))
-            .await
+        let wanted = LogLines {
+            tail: Some(lines),
+            since: None,
+            timestamps: true,
+        };
+        self.lines(name, wanted).await
+    }
+
+    /// Lines of a container's output.
+    pub(super) async fn lines(
+        &self,
+        name: &str,
+        wanted: LogLines,
+    ) -> Result<Vec<String>, CapError> {
+        let lines = self.engine.logs(name.to_owned(), wanted);
+        self.places.call(lines).await
     }
 }
 

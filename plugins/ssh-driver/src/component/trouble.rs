@@ -2,7 +2,8 @@
 
 use super::bindings::plimsoll::deploy::types::CapError;
 use super::convert::words;
-use super::world::did_not_happen;
+use super::world::{Ended, did_not_happen};
+use crate::call::Promise;
 
 /// Why a deploy stops.
 pub(super) enum Trouble {
@@ -28,6 +29,37 @@ impl Trouble {
                 details: Vec::new(),
             },
             Self::Refused(_) | Self::Call(_) | Self::Failed { .. } | Self::Halted => self,
+        }
+    }
+}
+
+impl Trouble {
+    /// In one line.
+    pub(super) fn words(&self) -> String {
+        match self {
+            Self::Refused(message) | Self::Failed { message, .. } => message.clone(),
+            Self::Call(error) => words(error),
+            Self::Halted => "halted".to_owned(),
+        }
+    }
+}
+
+impl Ended {
+    /// Why a command that ended with another code than 0 is trouble: what it said, in its own words.
+    pub(super) fn trouble(&self, promise: &Promise) -> Trouble {
+        let said = self.stderr.lines().chain(self.stdout.lines());
+        let mut said = said.filter(|line| !line.trim().is_empty());
+        let first = said.next().map_or_else(
+            || format!("it ended with code {} and said nothing", self.code),
+            str::to_owned,
+        );
+        Trouble::Failed {
+            message: format!(
+                "{} on {}: {first}",
+                promise.call.operation(),
+                promise.subject
+            ),
+            details: said.map(str::to_owned).collect(),
         }
     }
 }

@@ -4,22 +4,23 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use futures::future::{join, join_all};
+use futures::future::join_all;
 
 use super::bindings::plimsoll::deploy::lock::Held;
 use super::bindings::plimsoll::deploy::ssh::Session;
 use super::bindings::plimsoll::deploy::types::CapError;
-use super::bindings::plimsoll::deploy::{clock, hook};
+use super::bindings::plimsoll::deploy::{clock, docker, hook, lock};
 use super::convert;
 use super::reader::Reader;
 use crate::call::{Call, Promise};
 use crate::places::Places;
-use crate::step::Step;
 
-/// Open connections, and the lock.
+/// Open connections, and the lock. A connection is opened when it is first needed: a host may get its Engine only on the
+/// way.
+#[derive(Default)]
 pub(super) struct World {
-    engines: BTreeMap<String, Reader>,
-    sessions: BTreeMap<String, Session>,
+    engines: RefCell<BTreeMap<String, Rc<Reader>>>,
+    sessions: RefCell<BTreeMap<String, Rc<Session>>>,
     places: Rc<Places>,
     held: RefCell<Option<Held>>,
     changed: Cell<bool>,
@@ -33,6 +34,8 @@ pub(super) enum Answer {
     Created(String),
     /// A command has ended.
     Ended(Ended),
+    /// Whether there was something to do.
+    Was(bool),
 }
 
 /// How a command ended.
@@ -43,44 +46,44 @@ pub(super) struct Ended {
 }
 
 impl World {
-    /// Connects to every host the steps name, all at once.
-    pub(super) async fn connect(steps: &[Step], hosts: &[&str]) -> Result<Self, CapError> {
-        let over_ssh = |promise: &&Promise| {
-            matches!(
-                promise.call,
-                Call::Append { .. } | Call::MakeDirectory { .. }
-            )
-        };
-        let promises = steps.iter().flat_map(Step::promises).filter(over_ssh);
-        let sessions: BTreeSet<String> = promises.map(|promise| promise.subject.clone()).collect();
-        let places = Rc::new(Places::default());
-        let engines = all(hosts
+    /// Connects to the Engines of hosts, all at once.
+    pub(super) async fn connect(&self, hosts: &[&str]) -> Result<(), CapError> {
+        all(hosts.iter().map(|host| self.engine(host))).await?;
+        Ok(())
+    }
+
+    /// Opens what calls over SSH go through, before they are waited for.
+    pub(super) async fn open(&self, promises: &[&Promise]) -> Result<(), CapError> {
+        let hosts: BTreeSet<&str> = promises
             .iter()
-            .map(|host| async { Ok(((*host).to_owned(), Reader::connect(host, &places).await?)) }));
-        let sessions = all(sessions
-            .into_iter()
-            .map(|host| async move { Ok((host.clone(), Session::connect(host).await?)) }));
-        let (engines, sessions) = join(engines, sessions).await;
-        Ok(Self {
-            engines: engines?.into_iter().collect(),
-            sessions: sessions?.into_iter().collect(),
-            places,
-            held: RefCell::new(None),
-            changed: Cell::new(false),
-        })
+            .filter(|promise| promise.call.is_over_ssh())
+            .map(|promise| promise.subject.as_str())
+            .collect();
+        all(hosts.into_iter().map(|host| self.session(host))).await?;
+        Ok(())
     }
 
     /// The Engine of a host.
-    pub(super) fn engine(&self, host: &str) -> &Reader {
+    pub(super) async fn engine(&self, host: &str) -> Result<Rc<Reader>, CapError> {
+        if let Some(open) = self.engines.borrow().get(host) {
+            return Ok(Rc::clone(open));
+        }
+        let opened = Rc::new(Reader::connect(host, &self.places).await?);
         self.engines
-            .get(host)
-            .expect("connect opened an Engine for every host of the desired documents")
+            .borrow_mut()
+            .insert(host.to_owned(), Rc::clone(&opened));
+        Ok(opened)
     }
 
-    fn session(&self, host: &str) -> &Session {
+    async fn session(&self, host: &str) -> Result<Rc<Session>, CapError> {
+        if let Some(open) = self.sessions.borrow().get(host) {
+            return Ok(Rc::clone(open));
+        }
+        let opened = Rc::new(Session::connect(host.to_owned()).await?);
         self.sessions
-            .get(host)
-            .expect("connect opened a session for every host with a promise over SSH")
+            .borrow_mut()
+            .insert(host.to_owned(), Rc::clone(&opened));
+        Ok(opened)
     }
 
     /// Makes a promised call.
@@ -94,7 +97,7 @@ impl World {
 
     async fn make(&self, promise: &Promise) -> Result<Answer, CapError> {
         let id = promise.id.clone();
-        let engine = || self.engine(&promise.subject).engine();
+        let host = promise.subject.as_str();
         match promise.call.clone() {
             Call::Pull {
                 image,
@@ -103,49 +106,149 @@ impl World {
             } => {
                 let digest = digest.as_ref().map(convert::value);
                 let credentials = credentials.as_ref().map(convert::credentials);
-                engine().pull(id, image, digest, credentials).await?;
+                let engine = self.engine(host).await?;
+                engine.engine().pull(id, image, digest, credentials).await?;
             }
-            Call::CreateNetwork { name } => engine().create_network(id, name).await?,
+            Call::CreateNetwork { name } => {
+                let engine = self.engine(host).await?;
+                engine.engine().create_network(id, name).await?;
+            }
             Call::Run { spec } => {
-                return engine()
-                    .run(id, convert::spec(&spec))
-                    .await
-                    .map(Answer::Created);
+                let engine = self.engine(host).await?;
+                let created = engine.engine().run(id, convert::spec(&spec)).await;
+                return created.map(Answer::Created);
             }
-            Call::Start { name } => engine().start(id, name).await?,
-            Call::Stop { name, timeout } => engine().stop(id, name, timeout).await?,
-            Call::Rename { name, to } => engine().rename(id, name, to).await?,
-            Call::Remove { name } => engine().remove(id, name).await?,
-            Call::Exec { container, command } => {
-                let command = command.iter().map(convert::value).collect();
-                let output = engine().exec(id, container, command).await?;
-                let ended = Ended {
-                    code: output.code,
-                    stdout: output.stdout,
-                    stderr: output.stderr,
-                };
-                return Ok(Answer::Ended(ended));
+            Call::RunLike { existing, name } => {
+                let engine = self.engine(host).await?;
+                let created = engine.engine().run_like(id, existing, name).await;
+                return created.map(Answer::Created);
             }
-            Call::Tag { image, reference } => engine().tag(id, image, reference).await?,
-            Call::RemoveImage { reference } => engine().remove_image(id, reference).await?,
-            Call::PruneImages { labels } => engine().prune_images(id, labels).await?,
-            Call::MakeDirectory { path } => {
-                self.session(&promise.subject)
-                    .make_directory(id, path)
+            Call::RunOnce { spec } => {
+                let engine = self.engine(host).await?;
+                let ended = engine.engine().run_once(id, convert::spec(&spec)).await?;
+                return Ok(Answer::Ended(ended.into()));
+            }
+            Call::Extract {
+                image,
+                path,
+                container,
+                directory,
+            } => {
+                let engine = self.engine(host).await?;
+                let extracted = engine
+                    .engine()
+                    .extract(id, image, path, container, directory);
+                extracted.await?;
+            }
+            Call::Start { name } => self.engine(host).await?.engine().start(id, name).await?,
+            Call::Stop { name, timeout } => {
+                self.engine(host)
+                    .await?
+                    .engine()
+                    .stop(id, name, timeout)
                     .await?
             }
-            Call::Append { path, line } => {
-                self.session(&promise.subject)
-                    .append(id, path, convert::value(&line))
+            Call::Rename { name, to } => {
+                self.engine(host)
+                    .await?
+                    .engine()
+                    .rename(id, name, to)
+                    .await?
+            }
+            Call::Remove { name } => self.engine(host).await?.engine().remove(id, name).await?,
+            Call::Exec {
+                container,
+                user,
+                command,
+            } => {
+                let command = command.iter().map(convert::value).collect();
+                let engine = self.engine(host).await?;
+                let ended = engine.engine().exec(id, container, user, command).await?;
+                return Ok(Answer::Ended(ended.into()));
+            }
+            Call::Tag { image, reference } => {
+                self.engine(host)
+                    .await?
+                    .engine()
+                    .tag(id, image, reference)
+                    .await?
+            }
+            Call::RemoveImage { reference } => {
+                let engine = self.engine(host).await?;
+                engine.engine().remove_image(id, reference).await?;
+            }
+            Call::PruneImages { labels } => {
+                self.engine(host)
+                    .await?
+                    .engine()
+                    .prune_images(id, labels)
+                    .await?
+            }
+            Call::MakeDirectory { path } => {
+                self.session(host).await?.make_directory(id, path).await?
+            }
+            Call::Append { path, lines } => {
+                let lines = lines.iter().map(convert::value).collect::<Vec<_>>();
+                self.session(host).await?.append(id, path, lines).await?;
+            }
+            Call::Put {
+                path,
+                mode,
+                content,
+            } => {
+                let content = convert::value(&content);
+                self.session(host)
+                    .await?
+                    .put(id, path, mode, content)
                     .await?;
+            }
+            Call::Own { path, mode, owner } => {
+                self.session(host)
+                    .await?
+                    .set_access(id, path, mode, owner)
+                    .await?
+            }
+            Call::RemovePath { path } => self.session(host).await?.remove(id, path).await?,
+            Call::KeepOnly {
+                directory,
+                prefix,
+                keep,
+            } => {
+                let session = self.session(host).await?;
+                session.keep_only(id, directory, prefix, keep).await?;
+            }
+            Call::Merge { source, target } => {
+                self.session(host).await?.merge(id, source, target).await?
+            }
+            Call::InstallDocker {} => {
+                self.session(host).await?.install_docker(id).await?;
+                // The host is connected to anew: what is open is no longer good.
+                self.sessions.borrow_mut().remove(host);
+                self.engines.borrow_mut().remove(host);
             }
             Call::Acquire {
                 host,
                 path,
                 details,
+                wait,
             } => {
-                let held = Held::acquire(id, host, path, convert::value(&details)).await?;
+                let wait = wait.map(|wait| lock::Patience {
+                    timeout: wait.timeout,
+                    interval: wait.interval,
+                });
+                let held = Held::acquire(id, host, path, convert::value(&details), wait).await?;
                 self.held.replace(Some(held));
+            }
+            Call::Leave {
+                host,
+                path,
+                details,
+            } => {
+                lock::leave(id, host, path, convert::value(&details)).await?;
+                return Ok(Answer::Was(true));
+            }
+            Call::Break { host, path } => {
+                return lock::break_(id, host, path).await.map(Answer::Was);
             }
             Call::Release {} => {
                 let held = self.held.take();
@@ -166,14 +269,6 @@ impl World {
         Ok(Answer::Done)
     }
 
-    /// Makes calls round by round, those of a round at the same time. A failing one does not stop those in flight.
-    pub(super) async fn rounds(&self, rounds: &[Vec<Promise>]) -> Result<(), CapError> {
-        for round in rounds {
-            all(round.iter().map(|promise| self.perform(promise))).await?;
-        }
-        Ok(())
-    }
-
     /// Some host is another one than before.
     pub(super) fn is_changed(&self) -> bool {
         self.changed.get()
@@ -182,6 +277,16 @@ impl World {
     /// The lock is held.
     pub(super) fn is_locked(&self) -> bool {
         self.held.borrow().is_some()
+    }
+}
+
+impl From<docker::Output> for Ended {
+    fn from(output: docker::Output) -> Self {
+        Self {
+            code: output.code,
+            stdout: output.stdout,
+            stderr: output.stderr,
+        }
     }
 }
 

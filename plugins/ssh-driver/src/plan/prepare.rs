@@ -2,18 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use release::{Credentials, Proxy, Value};
+use release::{Proxy, Value};
 
 use crate::call::{Call, ContainerSpec, LogConfig, Promise, PublishedPort};
 use crate::facts::HostFacts;
-use crate::plan::{Input, Note, Refusal};
+use crate::plan::{Input, Note, Refusal, boot_config};
 use crate::step::{Boot, Step, Task};
 
-/// Older proxies do not know all options of `kamal-proxy deploy` that Kamal 2.12 sends.
-pub const MINIMUM_PROXY: &str = "v0.9.2";
-
-/// Pulls and checks the images of what boots on a host. Without registry credentials the image is in the Engine
-/// already, and only checked.
+/// Pulls and checks the images of what boots on a host. Without a registry the image is in the Engine already, and only
+/// checked.
 pub fn images(input: &Input<'_>, host: &str, boots: &[(String, Boot)]) -> Option<Step> {
     let release = &input.desired.release;
     let booted: BTreeSet<&str> = boots
@@ -28,133 +25,143 @@ pub fn images(input: &Input<'_>, host: &str, boots: &[(String, Boot)]) -> Option
         .filter(|(name, _)| booted.contains(name));
     let references: BTreeSet<&String> = roles.map(|(_, role)| &role.image).collect();
     let first = references.first()?;
-    let title = match release.credentials {
-        Some(_) => format!("pull {first} on {host}"),
-        None => format!("check image {first} on {host}"),
-    };
-    let pulls = release.credentials.iter().flat_map(|credentials| {
-        let audit = format!("Pulled image with version {}", input.desired.version());
-        let audit = input.audit(format!("{host}/image/audit"), host, None, &audit);
-        let pull = |(number, image): (usize, &&String)| {
+    let pulls = release.credentials.is_some() || release.local_registry.is_some();
+    let mut round = Vec::new();
+    if pulls {
+        let line = format!("Pulled image with version {}", input.desired.version());
+        round.push(input.audit(host, "image/audit", None, &[&line]));
+        for (number, image) in references.iter().enumerate() {
             let call = Call::Pull {
                 image: (*image).clone(),
                 digest: Some(Value::slot(format!("image/{}", release.image.name))),
-                credentials: Some(credentials.clone()),
+                credentials: release.credentials.clone(),
             };
-            Promise::always(numbered(format!("{host}/image/pull"), number), host, call)
-        };
-        [audit]
-            .into_iter()
-            .chain(references.iter().enumerate().map(pull))
-            .collect::<Vec<_>>()
-    });
-    let round: Vec<Promise> = pulls.collect();
+            round.push(input.promise(host, &numbered("image/pull".into(), number), call));
+        }
+    }
     Some(Step {
         id: format!("{host}/image"),
-        title,
+        title: match pulls {
+            true => format!("pull {first} on {host}"),
+            false => format!("check image {first} on {host}"),
+        },
         host: Some(host.to_owned()),
         task: Task::Image {
-            rounds: if round.is_empty() {
-                Vec::new()
-            } else {
-                vec![round]
-            },
+            rounds: [round]
+                .into_iter()
+                .filter(|round| !round.is_empty())
+                .collect(),
             references: references.into_iter().cloned().collect(),
         },
     })
 }
 
 /// Readies a host; `None` when there is nothing to do.
-pub fn plan(input: &Input<'_>, host: &str) -> Result<Option<Step>, Refusal> {
+pub fn plan(
+    input: &Input<'_>,
+    host: &str,
+    proxy: bool,
+    stale: bool,
+) -> Result<Option<Step>, Refusal> {
     let facts = input.facts(host)?;
-    let release = &input.desired.release;
-    let promise = |id: String, call| Promise::always(format!("{host}/{id}"), host, call);
     let mut first = Vec::new();
     let mut second = Vec::new();
-    if !facts.network {
-        first.push(promise(
-            "network".into(),
-            Call::CreateNetwork {
-                name: release.network.clone(),
-            },
-        ));
-    }
-    if let Some(proxy) = input.desired.proxies.get(host) {
-        match &facts.proxy {
-            Some(found) => {
-                let version = found.image.rsplit_once(':').map_or("", |(_, tag)| tag);
-                if is_older(version, MINIMUM_PROXY) {
-                    return Err(Refusal::ProxyTooOld {
-                        host: host.to_owned(),
-                        version: version.to_owned(),
-                    });
-                }
-                if !found.running {
-                    let name = Proxy::CONTAINER.to_owned();
-                    second.push(promise("proxy/start".into(), Call::Start { name }));
-                }
-            }
-            None => {
-                let directories = proxy
-                    .volumes
-                    .iter()
-                    .filter_map(|volume| home_directory(&volume.shown()))
-                    .enumerate();
-                first.extend(directories.map(|(number, path)| {
-                    promise(
-                        numbered("proxy/directory".into(), number),
-                        Call::MakeDirectory { path },
-                    )
-                }));
-                if !facts.proxy_image {
-                    let credentials = release
-                        .credentials
-                        .as_ref()
-                        .filter(|given| is_for(given, &proxy.image));
-                    let call = Call::Pull {
-                        image: proxy.image.clone(),
-                        digest: None,
-                        credentials: credentials.cloned(),
-                    };
-                    first.push(promise("proxy/pull".into(), call));
-                }
-                second.push(promise(
-                    "proxy/run".into(),
-                    Call::Run {
-                        spec: proxy_spec(proxy),
-                    },
-                ));
-            }
+    if proxy {
+        if !facts.network {
+            let name = input.desired.release.network.clone();
+            first.push(input.promise(host, "network", Call::CreateNetwork { name }));
+        }
+        if let Some(proxy) = input.desired.proxies.get(host) {
+            let (before, then) = ensure_proxy(input, host, facts, proxy)?;
+            first.extend(before);
+            second.extend(then);
         }
     }
+    if stale {
+        first.extend(stop_stale(input, host, facts));
+    }
+    let title = format!("prepare {host}");
+    Ok(input.work("prepare", host, "prepare", title, vec![first, second]))
+}
+
+/// Stops containers that an earlier deploy left running.
+pub fn stop_stale(input: &Input<'_>, host: &str, facts: &HostFacts) -> Vec<Promise> {
+    let mut stops = Vec::new();
     for (name, role) in input.desired.roles_on(host) {
-        for container in facts.stale(release, name) {
+        for container in facts.stale(&input.desired.release, name) {
             let call = Call::Stop {
                 name: container.name.clone(),
                 timeout: input.desired.stop_timeout(role),
             };
-            first.push(promise(format!("stale/{}", container.name), call));
+            let id = format!("stale/{}", container.name);
+            stops.push(input.promise(host, &id, call).or_not());
         }
     }
-    let rounds: Vec<_> = [first, second]
-        .into_iter()
-        .filter(|round| !round.is_empty())
+    stops
+}
+
+/// What makes the proxy run: rounds before it, and the one that starts it.
+pub fn ensure_proxy(
+    input: &Input<'_>,
+    host: &str,
+    facts: &HostFacts,
+    proxy: &Proxy,
+) -> Result<(Vec<Promise>, Vec<Promise>), Refusal> {
+    let Some(found) = &facts.proxy else {
+        return Ok(new_proxy(input, host, facts, proxy));
+    };
+    let version = found.image.rsplit_once(':').map_or("", |(_, tag)| tag);
+    if is_older(version, Proxy::MINIMUM_VERSION) {
+        return Err(Refusal::ProxyTooOld {
+            host: host.to_owned(),
+            version: version.to_owned(),
+        });
+    }
+    let start = (!found.running).then(|| {
+        let name = Proxy::CONTAINER.to_owned();
+        input.promise(host, "proxy/start", Call::Start { name })
+    });
+    Ok((Vec::new(), start.into_iter().collect()))
+}
+
+/// What makes a new proxy: its folders and its image, and the container.
+pub fn new_proxy(
+    input: &Input<'_>,
+    host: &str,
+    facts: &HostFacts,
+    proxy: &Proxy,
+) -> (Vec<Promise>, Vec<Promise>) {
+    let spec = boot_config::applied(proxy, &facts.boot_config, proxy_spec(proxy));
+    let directories = proxy
+        .volumes
+        .iter()
+        .filter_map(|volume| home_directory(&volume.shown()))
+        .enumerate();
+    let mut before: Vec<Promise> = directories
+        .map(|(number, path)| {
+            let id = numbered("proxy/directory".into(), number);
+            input.promise(host, &id, Call::MakeDirectory { path })
+        })
         .collect();
-    Ok((!rounds.is_empty()).then(|| Step {
-        id: format!("{host}/prepare"),
-        title: format!("prepare {host}"),
-        host: Some(host.to_owned()),
-        task: Task::Prepare { rounds },
-    }))
+    if !facts.proxy_image || spec.image != proxy.image {
+        let call = Call::Pull {
+            image: spec.image.clone(),
+            digest: None,
+            credentials: proxy.credentials.clone(),
+        };
+        before.push(input.promise(host, "proxy/pull", call));
+    }
+    let run = input.promise(host, "proxy/run", Call::Run { spec });
+    (before, vec![run])
 }
 
 /// There is work even if nothing boots: the proxy does not run, or a stale container does.
-pub fn is_due(input: &Input<'_>, host: &str) -> bool {
-    let stale = |facts: &HostFacts| {
+pub fn is_due(input: &Input<'_>, host: &str, proxy: bool, stale: bool) -> bool {
+    let left = |facts: &HostFacts| {
         let mut roles = input.desired.roles_on(host).into_iter();
         roles.any(|(role, _)| !facts.stale(&input.desired.release, role).is_empty())
     };
-    starts_proxy(input, host) || input.facts.get(host).is_some_and(stale)
+    proxy && starts_proxy(input, host) || stale && input.facts.get(host).is_some_and(left)
 }
 
 /// The proxy has to be started or created.
@@ -178,9 +185,9 @@ pub fn changed_proxy(input: &Input<'_>, host: &str) -> Option<Note> {
         message: format!(
             "kamal-proxy on {host} is not as configured, and a deploy does not replace it"
         ),
-        help:
-            "replace it with `kamal proxy reboot`, which interrupts its applications for a moment"
-                .into(),
+        help: Some(
+            "replace it with `proxy reboot`, which interrupts its applications for a moment".into(),
+        ),
     })
 }
 
@@ -215,17 +222,6 @@ fn home_directory(volume: &str) -> Option<String> {
     let (source, _) = volume.split_once(':')?;
     let relative = source.contains('/') && !source.starts_with('/');
     relative.then(|| source.strip_prefix("./").unwrap_or(source).to_owned())
-}
-
-/// The credentials are those of the image's registry. A first part with a dot, a port or `localhost` is a registry;
-/// without it, the image is Docker Hub's.
-fn is_for(credentials: &Credentials, image: &str) -> bool {
-    let is_registry = |part: &&str| part.contains(['.', ':']) || *part == "localhost";
-    let registry = image
-        .split_once('/')
-        .map(|(first, _)| first)
-        .filter(is_registry);
-    credentials.server.as_deref() == registry
 }
 
 fn numbered(id: String, number: usize) -> String {

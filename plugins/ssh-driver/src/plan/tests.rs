@@ -6,6 +6,8 @@ use super::*;
 use crate::call::Moment;
 use crate::facts::{Container, Image, ProxyFacts};
 
+mod commands;
+
 /// A release of `app` in version `2` on the hosts of these groups, every host with the roles named.
 fn desired(
     groups: &[&[&str]],
@@ -87,6 +89,7 @@ fn used(containers: Vec<Container>) -> HostFacts {
         network: true,
         proxy: Some(proxy),
         proxy_image: true,
+        ..HostFacts::default()
     }
 }
 
@@ -95,6 +98,20 @@ fn proposal(
     facts: &[(&str, HostFacts)],
     changed: &[&str],
 ) -> Result<Proposal, Refusal> {
+    asked(&json!({"command": "deploy"}), desired, facts, changed)
+}
+
+fn asked(
+    request: &Json,
+    desired: &Desired,
+    facts: &[(&str, HostFacts)],
+    changed: &[&str],
+) -> Result<Proposal, Refusal> {
+    let request = Request::parse(&request.to_string()).expect("a request");
+    let desired = match request.version(desired.latest_version()) {
+        Some(version) => &desired.clone().at_version(&version),
+        None => desired,
+    };
     let facts = facts
         .iter()
         .map(|(host, facts)| ((*host).to_owned(), facts.clone()))
@@ -104,6 +121,7 @@ fn proposal(
         .map(|address| (*address).to_owned())
         .collect();
     let input = Input {
+        request: &request,
         desired,
         facts: &facts,
         changed: &changed,
@@ -181,9 +199,9 @@ fn boots(steps: &[Step]) -> Vec<(String, String, bool)> {
         Task::Lock { .. }
         | Task::Image { .. }
         | Task::Hook { .. }
-        | Task::Prepare { .. }
+        | Task::Work { .. }
+        | Task::Impossible { .. }
         | Task::Wait { .. }
-        | Task::Finish { .. }
         | Task::Unlock { .. } => None,
     };
     steps.iter().filter_map(boot).collect()
@@ -296,6 +314,7 @@ fn the_calls_of_a_boot_say_everything() {
             "lock/acquire",
             json!({
                 "host": "web-1", "path": ".kamal/lock-app", "details": ["Locked by: ", {"slot": "performer"}],
+                "wait": null,
             }),
         ),
         (
@@ -308,7 +327,7 @@ fn the_calls_of_a_boot_say_everything() {
         (
             "web-1/app-web/route",
             json!({
-                "container": "kamal-proxy",
+                "container": "kamal-proxy", "user": null,
                 "command": ["kamal-proxy", "deploy", "app-web",
                     ["--target=", {"slot": "created/web-1/app-web/run"}, ":80"],
                     "--deploy-timeout=30s", "--buffer-requests"],
@@ -322,7 +341,7 @@ fn the_calls_of_a_boot_say_everything() {
             "web-1/app-web/audit-boot",
             json!({
                 "path": ".kamal/app-audit.log",
-                "line": ["[", {"slot": "now"}, "] [", {"slot": "performer"}, "] [web] Booted app version 2"],
+                "lines": [["[", {"slot": "now"}, "] [", {"slot": "performer"}, "] [web] Booted app version 2"]],
             }),
         ),
         (
@@ -430,7 +449,7 @@ fn the_same_version_again_gives_way_under_another_name() {
         );
         let stops = told(&steps).contains(&format!("docker.stop web-1 {to}!"));
         assert_eq!(stops, stopped, "{state}");
-        let line = &find(&steps, "web-1/app-web/audit-rename").call.arguments()["line"];
+        let line = &find(&steps, "web-1/app-web/audit-rename").call.arguments()["lines"][0];
         assert_eq!(
             line[4],
             format!("] [web] Renaming container 2 to 2_replaced_{digits}")
@@ -540,7 +559,7 @@ fn destinations_do_not_touch_each_other() {
     );
     let line = &find(&steps, "web-1/app-web-blue/audit-boot")
         .call
-        .arguments()["line"];
+        .arguments()["lines"][0];
     assert_eq!(line[4], "] [blue] [web] Booted app version 2");
 }
 

@@ -4,15 +4,15 @@
 
 wit_bindgen::generate!({ path: "../../../wit", world: "driver-plugin" });
 
-use exports::plimsoll::deploy::driver::{Failure, Guest, Outcome, Proposal, Step};
+use exports::plimsoll::deploy::driver::{Failure, Guest, Outcome, Proposal, Report, Step};
 use futures::future::join_all;
-use plimsoll::deploy::docker::{ContainerSpec, Engine, LogConfig};
+use plimsoll::deploy::docker::{ContainerSpec, Engine, LogConfig, LogLines};
 use plimsoll::deploy::lock::Held;
 use plimsoll::deploy::ssh::{Command, Session};
 use plimsoll::deploy::types::{
     CapError, Change, Context, Document, Effect, Encoding, Moment, Part, SecretRef,
 };
-use plimsoll::deploy::{clock, hook, log, progress, secrets};
+use plimsoll::deploy::{clock, hook, lock, log, progress, secrets};
 use serde_json::Value as Json;
 
 struct Hostile;
@@ -65,7 +65,17 @@ impl Guest for Hostile {
         Ok(Outcome {
             summary: "followed the script".to_owned(),
             outputs,
+            reports: vec![],
         })
+    }
+
+    async fn show(context: Context, _: Vec<Document>) -> Result<Vec<Report>, Failure> {
+        let lines = follow(&settings(&context)["show"]).await;
+        Ok(vec![Report {
+            host: None,
+            title: String::new(),
+            lines,
+        }])
     }
 }
 
@@ -117,7 +127,7 @@ fn spec(call: &Json) -> ContainerSpec {
             .into_iter()
             .flatten()
             .filter_map(|v| v.as_str().map(str::to_owned))
-            .collect()
+            .collect::<Vec<String>>()
     };
     let pairs = |key: &str| -> Vec<(String, Json)> {
         call[key]
@@ -138,7 +148,10 @@ fn spec(call: &Json) -> ContainerSpec {
             .collect(),
         labels: vec![],
         ports: vec![],
-        volumes: strings("volumes"),
+        volumes: strings("volumes")
+            .into_iter()
+            .map(|volume| vec![Part::Text(volume)])
+            .collect(),
         networks: strings("networks"),
         restart: "no".to_owned(),
         log: LogConfig {
@@ -147,7 +160,7 @@ fn spec(call: &Json) -> ContainerSpec {
         },
         options: pairs("options")
             .into_iter()
-            .map(|(key, v)| (key, v.as_str().unwrap_or_default().to_owned()))
+            .map(|(key, v)| (key, value(&v)))
             .collect(),
     }
 }
@@ -173,7 +186,26 @@ async fn perform(call: &Json) -> Result<String, CapError> {
             "{:?}",
             engine().await?.read_file(name, text(call, "path")).await?
         ),
-        "logs" => format!("{:?}", engine().await?.logs(name, 5).await?),
+        "logs" => {
+            let wanted = LogLines {
+                tail: Some(5),
+                since: None,
+                timestamps: true,
+            };
+            format!("{:?}", engine().await?.logs(name, wanted).await?)
+        }
+        "run-like" => {
+            let existing = text(call, "existing");
+            engine().await?.run_like(effect, existing, name).await?
+        }
+        "run-once" => format!("{:?}", engine().await?.run_once(effect, spec(call)).await?),
+        "extract" => {
+            let (image, path) = (text(call, "image"), text(call, "path"));
+            let extracted = engine().await?;
+            let directory = text(call, "directory");
+            let extracted = extracted.extract(effect, image, path, name, directory);
+            extracted.await.map(|()| String::new())?
+        }
         "run" => engine().await?.run(effect, spec(call)).await?,
         "stop" => engine()
             .await?
@@ -192,7 +224,11 @@ async fn perform(call: &Json) -> Result<String, CapError> {
                 .flatten()
                 .map(value)
                 .collect();
-            format!("{:?}", engine().await?.exec(effect, name, command).await?)
+            let user = call["user"].as_str().map(str::to_owned);
+            format!(
+                "{:?}",
+                engine().await?.exec(effect, name, user, command).await?
+            )
         }
         "pull" => {
             engine()
@@ -228,12 +264,50 @@ async fn perform(call: &Json) -> Result<String, CapError> {
             .put(effect, text(call, "path"), 0o600, value(&call["content"]))
             .await
             .map(|()| String::new())?,
+        "ssh-set-access" => session()
+            .await?
+            .set_access(effect, text(call, "path"), Some("777".to_owned()), None)
+            .await
+            .map(|()| String::new())?,
+        "ssh-remove" => session()
+            .await?
+            .remove(effect, text(call, "path"))
+            .await
+            .map(|()| String::new())?,
+        "ssh-keep-only" => session()
+            .await?
+            .keep_only(effect, text(call, "path"), text(call, "prefix"), name)
+            .await
+            .map(|()| String::new())?,
+        "ssh-merge" => session()
+            .await?
+            .merge(effect, text(call, "source"), text(call, "path"))
+            .await
+            .map(|()| String::new())?,
+        "ssh-read" => format!("{:?}", session().await?.read(text(call, "path")).await?),
+        "ssh-names" => format!("{:?}", session().await?.names(text(call, "path")).await?),
+        "install-docker" => session()
+            .await?
+            .install_docker(effect)
+            .await
+            .map(|()| String::new())?,
+        "lock-leave" => {
+            let details = value(&Json::String("hostile".to_owned()));
+            lock::leave(effect, host, text(call, "path"), details)
+                .await
+                .map(|()| String::new())?
+        }
+        "lock-break" => lock::break_(effect, host, text(call, "path"))
+            .await?
+            .to_string(),
+        "lock-read" => format!("{:?}", lock::read(host, text(call, "path")).await?),
         "lock" => {
             let held = Held::acquire(
                 effect,
                 host,
                 text(call, "path"),
                 value(&Json::String("hostile".to_owned())),
+                None,
             )
             .await?;
             std::mem::forget(held);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use wasmtime::component::Accessor;
 
@@ -120,7 +120,10 @@ fn shown(session: &Session, item: progress::Item) -> Shown {
 impl clock::Host for View<'_> {
     fn now_unix_ms(&mut self) -> wasmtime::Result<u64> {
         let now = match self.session.applying() {
-            true => SystemTime::now()
+            true => self
+                .session
+                .run
+                .now()
                 .duration_since(UNIX_EPOCH)
                 .unwrap_or(FROZEN),
             false => FROZEN,

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
 
 use super::aws::Aws;
 use super::hosts::Hosts;
@@ -52,7 +54,8 @@ pub struct Run {
     pub hooks: PathBuf,
     /// Who deploys.
     pub performer: String,
-    started: Instant,
+    /// On the runtime's clock, which tests may simulate, and on the wall.
+    started: (Instant, SystemTime),
     slots: Mutex<BTreeMap<String, String>>,
     locks: Mutex<Vec<HeldLock>>,
     /// Texts of the rendered documents.
@@ -133,7 +136,7 @@ impl Run {
             project: parts.project,
             hooks: parts.hooks,
             performer: parts.performer,
-            started: Instant::now(),
+            started: (Instant::now(), SystemTime::now()),
             slots: Mutex::default(),
             locks: Mutex::default(),
             known: OnceLock::new(),
@@ -145,6 +148,12 @@ impl Run {
             redactor: OnceLock::new(),
             in_flight: Arc::default(),
         })
+    }
+
+    /// What time it is: when the run began, and what has passed since on the runtime's clock.
+    pub(crate) fn now(&self) -> SystemTime {
+        let (instant, wall) = self.started;
+        wall + instant.elapsed()
     }
 
     /// Fills a slot.
@@ -184,9 +193,9 @@ impl Run {
 
     pub(crate) fn slot(&self, name: &str) -> Result<String, CapError> {
         match name {
-            "now" => Ok(humantime::format_rfc3339_seconds(SystemTime::now()).to_string()),
+            "now" => Ok(humantime::format_rfc3339_seconds(self.now()).to_string()),
             "performer" => Ok(self.performer.clone()),
-            "runtime" => Ok(self.started.elapsed().as_secs().to_string()),
+            "runtime" => Ok(self.started.0.elapsed().as_secs().to_string()),
             other => self
                 .slots
                 .lock()

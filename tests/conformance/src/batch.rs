@@ -132,6 +132,7 @@ impl Bench {
                 "GIT_CEILING_DIRECTORIES".to_owned(),
                 folder.display().to_string(),
             ),
+            ("SSH_AUTH_SOCK".to_owned(), below("agent.sock")),
             (
                 "CONFORMANCE_PROGRAMS".to_owned(),
                 self.folder.display().to_string(),
@@ -153,6 +154,17 @@ impl Bench {
                     variable.to_owned(),
                     fault.message_or("sh: docker: command not found"),
                 ));
+            }
+        }
+        // The deployer's own environment has what builds take from it.
+        let named = fs::read(folder.join("remote-variables.json")).unwrap_or_default();
+        let named: Vec<(String, String)> =
+            serde_json::from_slice::<std::collections::BTreeMap<_, _>>(&named)
+                .map(|named| named.into_iter().collect())
+                .unwrap_or_default();
+        for (name, value) in named {
+            if !variables.iter().any(|(known, _)| *known == name) {
+                variables.push((name, value));
             }
         }
         if let Some("arm64") = case.local.docker_arch.as_deref() {

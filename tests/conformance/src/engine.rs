@@ -36,6 +36,7 @@ struct Call {
     query: Vec<(String, String)>,
     body: Bytes,
     login: Option<Json>,
+    headers: hyper::HeaderMap,
 }
 
 impl Call {
@@ -105,6 +106,7 @@ async fn answer(world: World, host: String, mut request: Request<Incoming>) -> A
         .and_then(login);
     let upgrade = request.headers().contains_key(hyper::header::UPGRADE);
     let upgraded = upgrade.then(|| hyper::upgrade::on(&mut request));
+    let headers = request.headers().clone();
     let body = match request.into_body().collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) => return fail(400, &error.to_string()),
@@ -115,6 +117,7 @@ async fn answer(world: World, host: String, mut request: Request<Incoming>) -> A
         query,
         body,
         login,
+        headers,
     };
     let decoded = decoded(&path);
     let mut words: Vec<&str> = decoded.split('/').filter(|word| !word.is_empty()).collect();
@@ -139,6 +142,7 @@ async fn answer(world: World, host: String, mut request: Request<Incoming>) -> A
         (_, ["volumes"]) => document(&json!({"Volumes": [], "Warnings": []})),
         (&Method::DELETE, ["volumes", ..]) => nothing(),
         (_, ["session"]) => build::session(&call, upgraded),
+        (_, ["grpc"]) => build::grpc(&call, upgraded),
         (&Method::POST, ["build"]) => build::build(&call).await,
         (&Method::POST, ["build", "prune"]) => {
             document(&json!({"CachesDeleted": [], "SpaceReclaimed": 0}))
@@ -173,7 +177,7 @@ fn info(call: &Call) -> Answer {
     document(&json!({
         "ID": call.host, "Architecture": arch, "OSType": "linux", "ServerVersion": "27.0.0", "Name": call.host,
         "RegistryConfig": {"Mirrors": mirror.into_iter().collect::<Vec<_>>(), "IndexConfigs": {}},
-        "SecurityOptions": [], "Driver": "overlay2",
+        "SecurityOptions": [], "Driver": "overlayfs", "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]],
     }))
 }
 

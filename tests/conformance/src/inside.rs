@@ -50,6 +50,7 @@ fn prepared(folder: &Path) -> Result<Prepared, Box<dyn std::error::Error>> {
     let given = Given::read(&folder.join("project"), &case.argv, &environment);
     let service = given.service();
     let world = World::new(case, folder, &service, &given.repository());
+    world.lock().secrets = given.secrets.iter().cloned().collect();
     let destination = crate::given::parse(&world.lock().case.argv)
         .1
         .remove("--destination");

@@ -72,9 +72,13 @@ pub async fn serve<S>(world: World, stream: S, name: String)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(move |request| {
+    let service = service_fn(move |request: Request<Incoming>| {
         let answer = answer(&world, &name, &request);
-        async move { Ok::<_, Infallible>(answer) }
+        async move {
+            // What is put there is taken, whatever it is.
+            let _ = http_body_util::BodyExt::collect(request.into_body()).await;
+            Ok::<_, Infallible>(answer)
+        }
     });
     // It ends when the client leaves.
     let _ = hyper::server::conn::http1::Builder::new()
@@ -114,6 +118,9 @@ fn answer(world: &World, name: &str, request: &Request<Incoming>) -> Response<Fu
             None,
             "{\"errors\": [{\"message\": \"manifest unknown\"}]}",
         );
+    }
+    if request.method() == hyper::Method::PUT {
+        return respond(StatusCode::CREATED, None, "");
     }
     let digest = if tag.starts_with("sha256:") {
         tag.to_owned()

@@ -110,9 +110,16 @@ for path; do case $path in -*) ;; *) rm -d -- "$path" || exit 1;; esac; done"#,
     ),
 ];
 
-/// Docker's command line, on a host that has Docker.
-const DOCKER: &str = r#"case "$1" in -v|--version) echo "Docker version 27.0.0, build 0000000";;
-version) echo 1.46;; *) echo "docker: this command line is a stand-in" >&2; exit 125;; esac"#;
+/// Docker's command line, on a host that has Docker: what is copied out of a container is one file, and how it was asked
+/// for is written down.
+const DOCKER: &str = r#"case "$1" in -v|--version) echo "Docker version 27.0.0, build 0000000"; exit 0;;
+version) echo 1.46; exit 0;; esac
+case "$1 $2" in
+  "container create"|"container rm") :;;
+  "container cp") for last; do :; done; mkdir -p "$last"; echo "of the image" > "$last/file";;
+  *) echo "docker: this command line is a stand-in" >&2; exit 125;;
+esac
+printf '%s\n' "$*" >> "$CONFORMANCE_HOST/docker-calls""#;
 
 /// Makes the folders of programs: `programs` and `docker`.
 ///

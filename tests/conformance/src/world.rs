@@ -33,6 +33,10 @@ pub struct Inner {
     pub service: String,
     /// Repository of the application's images, with its registry.
     pub repository: String,
+    /// Names that the secrets files define.
+    pub secrets: Vec<String>,
+    /// Sessions of builds, by id.
+    pub sessions: BTreeMap<String, BuildSession>,
     /// Times that a fault was met.
     pub met: BTreeMap<String, u32>,
     numbers: u64,
@@ -88,7 +92,7 @@ pub enum What {
         login: Option<Json>,
     },
     Built {
-        query: Vec<(String, String)>,
+        built: Json,
         failed: bool,
     },
     Network {
@@ -151,6 +155,17 @@ pub enum What {
         path: String,
     },
     DockerInstalled,
+}
+
+/// What the client of a build offers to BuildKit.
+#[derive(Clone, Debug, Default)]
+pub struct BuildSession {
+    /// The name that it goes by.
+    pub name: String,
+    /// What it can be asked for.
+    pub methods: Vec<String>,
+    /// Secrets that it handed out.
+    pub secrets: Vec<String>,
 }
 
 /// What became of a file.
@@ -353,6 +368,8 @@ impl World {
             seen: Vec::new(),
             service: service.to_owned(),
             repository: repository.to_owned(),
+            secrets: Vec::new(),
+            sessions: BTreeMap::new(),
             met: BTreeMap::new(),
             numbers: 0,
         })));

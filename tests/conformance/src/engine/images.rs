@@ -119,6 +119,17 @@ async fn pull(call: &Call) -> Answer {
     ])
 }
 
+/// Whether `pack` was told to make an image: its stand-in only writes that down.
+fn packed(call: &Call, reference: &str) -> bool {
+    let records = call.world.lock().folder.join("records");
+    let mut calls = std::fs::read_dir(records).into_iter().flatten().flatten();
+    calls.any(|entry| {
+        let text = std::fs::read(entry.path()).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        text.starts_with("program=pack") && text.contains(&format!("word={reference}\0"))
+    })
+}
+
 async fn push(call: &Call, name: &str) -> Answer {
     let tag = call.parameter("tag").unwrap_or("latest").to_owned();
     let reference = canonical(&format!("{name}:{tag}"));
@@ -129,6 +140,7 @@ async fn push(call: &Call, name: &str) -> Answer {
         .host(&call.host)
         .image(&reference)
         .is_none()
+        && !packed(call, &reference)
     {
         return fail(
             404,

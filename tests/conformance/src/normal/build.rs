@@ -228,7 +228,14 @@ fn pack(facts: &Facts<'_>, record: &Record, flags: &Flags, plain: &[String]) -> 
         .records
         .iter()
         .filter(|r| r.arguments.first().is_some_and(|word| word == "push"));
-    let pushed: Vec<&String> = pushes.filter_map(|r| r.arguments.get(1)).collect();
+    let by_engine = facts.inner.seen.iter().filter_map(|seen| match &seen.what {
+        What::Pushed { image, .. } => Some(image),
+        _ => None,
+    });
+    let pushed: Vec<&String> = pushes
+        .filter_map(|r| r.arguments.get(1))
+        .chain(by_engine)
+        .collect();
     json!({
         "kind": "pack", "image": plain.first(), "platform": one_of(flags, &["platform"]), "builder": one_of(flags, &["builder", "B"]),
         "buildpacks": all_of(flags, &["buildpack", "b"]), "tags": all_of(flags, &["t", "tag"]),
@@ -238,60 +245,157 @@ fn pack(facts: &Facts<'_>, record: &Record, flags: &Flags, plain: &[String]) -> 
     })
 }
 
-/// A build through the Engine's own API.
+/// Builds by BuildKit, on one Engine or on several.
 fn by_engine(facts: &Facts<'_>) -> Option<Json> {
-    let (query, failed) = facts.on(LOCAL).find_map(|seen| match &seen.what {
-        What::Built { query, failed } => Some((query, *failed)),
+    let mut builds = facts.inner.seen.iter().filter_map(|seen| match &seen.what {
+        What::Built { built, failed } => Some((&seen.host, built, *failed)),
         _ => None,
-    })?;
-    let one = |name: &str| {
-        query
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.clone())
+    });
+    let all: Vec<_> = builds.by_ref().collect();
+    let (_, first, _) = all.first()?;
+    let session = facts
+        .inner
+        .sessions
+        .get(first["session"].as_str().unwrap_or_default());
+    let remote = all.iter().any(|(host, ..)| *host != LOCAL);
+    let config = facts.given.config.as_ref();
+    let written = |key: &str| {
+        config
+            .and_then(|config| config.root.dig(&["builder", key]))
+            .map(|node| node.to_text())
     };
-    let many = |name: &str| -> Vec<&String> {
-        query
-            .iter()
-            .filter(|(key, _)| key == name)
-            .map(|(_, value)| value)
-            .collect()
-    };
-    let document = |name: &str| -> Json {
-        one(name)
-            .and_then(|text| serde_json::from_str(&text).ok())
-            .unwrap_or_default()
-    };
-    let pushed = facts
-        .on(LOCAL)
-        .any(|seen| matches!(seen.what, What::Pushed { .. }));
+    let pushed: Vec<&String> = facts
+        .inner
+        .seen
+        .iter()
+        .filter_map(|seen| match &seen.what {
+            What::Pushed { image, .. } => Some(image),
+            _ => None,
+        })
+        .collect();
     let mut entry = Object::new();
+    for key in [
+        "file",
+        "target",
+        "no_cache",
+        "build_args",
+        "labels",
+        "cache_from",
+        "cache_to",
+        "tags",
+    ] {
+        entry.insert(key.into(), mark_all(&first[key]));
+    }
+    let mut platforms: Vec<Json> = Vec::new();
+    for (_, built, _) in &all {
+        platforms.extend(built["platforms"].as_array().cloned().unwrap_or_default());
+    }
+    let builder = session
+        .map(|session| session.name.clone())
+        .filter(|name| name != "plimsoll" && !name.is_empty());
+    let secrets = session
+        .map(|session| session.secrets.clone())
+        .unwrap_or_default();
+    // Without a method for tokens, BuildKit fetches them itself: what Kamal asks for with this variable.
+    let fetches = session.is_some_and(|session| {
+        session
+            .methods
+            .iter()
+            .any(|method| method.contains("Token"))
+    });
+    let agent = session.is_some_and(|session| {
+        session
+            .methods
+            .iter()
+            .any(|method| method.contains("sshforward"))
+    });
+    let own = |key: &str| match &first[key] {
+        Json::Null => json!(written(key).filter(|value| value == "false")),
+        value => value.clone(),
+    };
     for (key, value) in [
         ("kind", json!("buildx")),
-        ("output", json!(pushed.then_some("type=registry"))),
-        ("platforms", json!(many("platform"))),
-        ("tags", json!(many("t"))),
-        ("labels", document("labels")),
-        ("build_args", document("buildargs")),
-        ("file", json!(one("dockerfile"))),
-        ("target", json!(one("target"))),
-        ("no_cache", json!(one("nocache").is_some())),
-        ("context", json!(".")),
+        (
+            "output",
+            json!(
+                (!pushed.is_empty() || all.iter().any(|(_, _, failed)| *failed))
+                    .then_some("type=registry")
+            ),
+        ),
+        ("builder", json!(builder)),
+        ("platforms", Json::Array(platforms)),
+        ("secrets", json!(secrets)),
+        ("secret_env", json!(secrets)),
+        (
+            "ssh",
+            if agent {
+                written("ssh").map_or(Json::Null, |ssh| deployers(&ssh))
+            } else {
+                Json::Null
+            },
+        ),
+        ("provenance", own("provenance")),
+        ("sbom", own("sbom")),
+        (
+            "context",
+            json!(written("context").unwrap_or_else(|| ".".to_owned())),
+        ),
+        (
+            "env",
+            if remote && !fetches {
+                json!({"BUILDKIT_NO_CLIENT_TOKEN": "1"})
+            } else {
+                json!({})
+            },
+        ),
         (
             "clone",
-            json!(
-                facts
-                    .given
-                    .config
-                    .as_ref()
-                    .is_some_and(|config| config.root.dig(&["builder", "context"]).is_none())
-            ),
+            json!(written("context").is_none() && facts.inner.case.git.repo),
         ),
     ] {
         entry.insert(key.into(), value);
     }
-    if failed {
+    if all.iter().any(|(_, _, failed)| *failed) {
         entry.insert("failed".into(), json!(true));
     }
     Some(Json::Object(entry))
+}
+
+/// Marks in the texts of a value.
+fn mark_all(value: &Json) -> Json {
+    match value {
+        Json::String(text) => marked(text),
+        Json::Array(items) => Json::Array(items.iter().map(mark_all).collect()),
+        Json::Object(map) => Json::Object(
+            map.iter()
+                .map(|(key, value)| (key.clone(), mark_all(value)))
+                .collect(),
+        ),
+        other => other.clone(),
+    }
+}
+
+/// A text with variables of the deployer's shell.
+fn deployers(text: &str) -> Json {
+    let mut parts = Vec::new();
+    let mut pieces = text.split('$');
+    let before = pieces.next().unwrap_or_default();
+    if !before.is_empty() {
+        parts.push(json!(before));
+    }
+    for piece in pieces {
+        let inside = piece.trim_start_matches('{');
+        let end = inside
+            .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .unwrap_or(inside.len());
+        parts.push(json!({"remote": &inside[..end]}));
+        let rest = inside[end..].trim_start_matches('}');
+        if !rest.is_empty() {
+            parts.push(json!(rest));
+        }
+    }
+    match parts.as_slice() {
+        [only] => only.clone(),
+        _ => json!({"concat": parts}),
+    }
 }

@@ -146,6 +146,7 @@ pub(super) fn marked(text: &str) -> Json {
         }
         parts.push(match kind {
             "command" => json!({"remote_cmd": inside}),
+            "inherit" if before.is_empty() && after.is_empty() => json!({"inherit": inside}),
             _ => json!({"remote": inside}),
         });
         rest = after;

@@ -197,7 +197,7 @@ fn check_builder(builder: &Builder, envelope: &Envelope) -> Result<(), String> {
     if let Some(ssh) = &builder.ssh {
         check_variables("SSH sockets of the build", "", ssh, own.ssh.as_deref())?;
     }
-    if builder.pack.is_some() != !own.pack.is_empty() {
+    if builder.pack.is_some() == own.pack.is_empty() {
         return beyond("tool", "pack");
     }
     if let Some(pack) = &builder.pack {

@@ -7,18 +7,20 @@
 //! * [`footing`]: the runtime and the network that a command runs on.
 //! * [`start`]: from arguments and surroundings to a host that is ready.
 //! * [`run`]: `deploy`, `plan` and `config`.
-//! * [`package`]: `svc package`, `job package`, `template diff` and `explain`.
+//! * [`copilot`]: Copilot's commands.
+//! * [`template`]: `template diff`.
 //! * [`plugin`]: `plugin list`, `inspect` and `lock`.
 
 pub mod arguments;
+pub mod copilot;
 pub mod environment;
 mod faces;
 pub mod footing;
 pub mod kamal;
-pub mod package;
 pub mod plugin;
 pub mod run;
 pub mod start;
+pub mod template;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -29,6 +31,7 @@ use clap::{Parser, Subcommand};
 use crate::pipeline::Goal;
 use crate::report::{Format, Reporter, Verbosity};
 use crate::sandbox::aot;
+use copilot::{Called, Kind};
 use footing::Footing;
 
 /// Deploys containers to your own servers, as `kamal deploy` does, from sandboxed components.
@@ -64,15 +67,15 @@ enum Command {
     Config(arguments::Target),
     /// Copilot services.
     #[command(subcommand)]
-    Svc(package::Workload),
+    Svc(copilot::arguments::Workload),
     /// Copilot jobs.
     #[command(subcommand)]
-    Job(package::Workload),
+    Job(copilot::arguments::Workload),
     /// CloudFormation templates.
     #[command(subcommand)]
-    Template(package::Template),
+    Template(template::Template),
     /// Says which manifest line made a resource or property of a workload's template.
-    Explain(package::ExplainArguments),
+    Explain(copilot::arguments::ExplainArguments),
     /// Shows and locks the components that do the work.
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -93,6 +96,7 @@ pub fn main() -> ExitCode {
 /// The same for a given command line, beginning with the name it was called by, on a given footing.
 pub fn main_on(line: impl IntoIterator<Item = OsString>, footing: Footing) -> ExitCode {
     let line: Vec<OsString> = line.into_iter().collect();
+    let (line, as_copilot) = copilot::called_as(line);
     let cli = match faces::seen(line) {
         faces::Line::Kamal { face, words } => return kamal::run(footing, face, &words),
         faces::Line::Own(line) => Cli::try_parse_from(line),
@@ -105,17 +109,12 @@ pub fn main_on(line: impl IntoIterator<Item = OsString>, footing: Footing) -> Ex
         Ok(runtime) => runtime,
         Err(why) => return failed(&why),
     };
+    let called = Called {
+        runtime,
+        as_copilot,
+    };
     match cli.command {
-        Command::Deploy(arguments) => run::run(
-            runtime,
-            if arguments.diff {
-                Goal::Plan
-            } else {
-                Goal::Deploy
-            },
-            &arguments.target,
-            &arguments.wanted(),
-        ),
+        Command::Deploy(arguments) => deploy(called, &arguments),
         Command::Plan(arguments) => {
             run::run(runtime, Goal::Plan, &arguments.target, &arguments.wanted())
         }
@@ -125,10 +124,10 @@ pub fn main_on(line: impl IntoIterator<Item = OsString>, footing: Footing) -> Ex
             &target,
             &arguments::Wanted::default(),
         ),
-        Command::Svc(package::Workload::Package(arguments)) => package::package("svc", &arguments),
-        Command::Job(package::Workload::Package(arguments)) => package::package("job", &arguments),
-        Command::Template(command) => package::template(&command),
-        Command::Explain(arguments) => package::explain(&arguments),
+        Command::Svc(command) => copilot::workload(called, Kind::Service, &command),
+        Command::Job(command) => copilot::workload(called, Kind::Job, &command),
+        Command::Template(command) => template::template(&command),
+        Command::Explain(arguments) => copilot::package::explain(called, &arguments),
         Command::Plugin(command) => plugin::run(&command),
         Command::Compile {
             effort,
@@ -136,6 +135,24 @@ pub fn main_on(line: impl IntoIterator<Item = OsString>, footing: Footing) -> Ex
             output,
         } => compile(&effort, &input, &output),
     }
+}
+
+/// One `deploy`, whichever kind of project it stands in.
+fn deploy(called: Called, arguments: &arguments::Deploy) -> ExitCode {
+    let target = &arguments.target;
+    if !target.wants_help() && copilot::is_meant(called, arguments) {
+        let format = match target.json {
+            true => Format::Json,
+            false => Format::Text,
+        };
+        let (yes, diff) = (arguments.yes, arguments.diff);
+        return copilot::several::deploy(called, &arguments.copilot, yes, diff, format);
+    }
+    let goal = match arguments.diff {
+        true => Goal::Plan,
+        false => Goal::Deploy,
+    };
+    run::run(called.runtime, goal, target, &arguments.wanted())
 }
 
 /// Help that was asked for, or what is wrong with the command line.

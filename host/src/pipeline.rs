@@ -8,6 +8,7 @@ pub mod bounds;
 pub mod build;
 pub mod check;
 pub mod compare;
+pub mod copilot;
 pub mod deploy;
 pub mod drive;
 pub mod error;
@@ -49,6 +50,8 @@ pub struct Host {
     pub project: Project,
     /// The components.
     pub plugins: Plugins,
+    /// What was gathered of a Copilot workload; none in a project that is Kamal's.
+    pub copilot: Option<copilot::Target>,
 }
 
 /// How far a request goes.
@@ -77,6 +80,8 @@ pub struct Request {
     pub destination: Option<String>,
     /// Approve without asking.
     pub yes: bool,
+    /// `--diff`: the difference alone is shown, and Copilot's question asked.
+    pub diff: bool,
     /// The image exists already.
     pub skip_push: bool,
     /// No hook runs.

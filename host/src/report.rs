@@ -9,6 +9,7 @@
 )]
 
 mod json;
+mod question;
 mod terminal;
 mod tree;
 
@@ -64,6 +65,8 @@ pub enum Event<'a> {
         plan: &'a Plan,
         violations: &'a [Judged],
     },
+    /// The difference alone, before approval: what `--diff` shows.
+    Difference(&'a str),
     /// A line of a long operation: build or push output.
     Line { subject: &'a str, line: &'a str },
     /// A driver's progress.
@@ -102,6 +105,8 @@ pub struct Verdict {
     pub took: Duration,
     /// Command that undoes it.
     pub undo: Option<String>,
+    /// What else the driver says came of it, by name; `status` is `unchanged` when there was nothing to do.
+    pub outputs: Vec<(String, String)>,
 }
 
 /// How much is shown.
@@ -316,6 +321,26 @@ impl Reporter {
             .filter(|letter| letters.contains(letter))
             .or(letters.first().copied())
             .unwrap_or_default()
+    }
+
+    /// Says something beside the output.
+    pub fn aside(&self, text: &str) {
+        if self.verbosity > Verbosity::Quiet {
+            let mut screen = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
+            self.make_room(&mut screen, true);
+            let _ = io::stderr().write_all(format!("{}\n", printable(text)).as_bytes());
+        }
+    }
+
+    /// How a deployment ended, in words of its own; as JSON it is the verdict.
+    pub fn outcome(&self, verdict: &Verdict, text: &str) {
+        match self.format {
+            Format::Json => self.emit(&Event::Verdict(&Verdict {
+                text: text.to_owned(),
+                ..verdict.clone()
+            })),
+            Format::Text => self.data(&format!("{}\n", printable(text))),
+        }
     }
 
     /// Time since the run began.

@@ -303,12 +303,12 @@ fn what_is_missing_is_asked_for_with_the_cure() {
     assert!(
         workspace
             .says(1, &["svc", "package", "-n", "api", "-e", "test"])
-            .contains("hint: pass it with --facts FILE")
+            .contains("hint: set AWS_REGION")
     );
     assert!(
         workspace
-            .says(1, &with(&["--upload-assets"]))
-            .contains("needs AWS")
+            .says(2, &with(&["--upload-assets"]))
+            .contains("cannot be used with")
     );
     assert!(
         workspace
@@ -318,7 +318,7 @@ fn what_is_missing_is_asked_for_with_the_cure() {
     assert!(
         workspace
             .says(1, &with(&["-a", "other"]))
-            .contains("belongs to application `shop`")
+            .contains("about application `shop`, not `other`")
     );
     assert!(
         workspace

@@ -58,7 +58,8 @@ pub struct Deploy {
     /// Carry the plan out without asking.
     #[arg(short = 'y', long)]
     pub yes: bool,
-    /// Show what would be done, and change nothing: the same as `plan`.
+    /// Show the difference: in a Kamal project that is all (the same as `plan`), in a Copilot workspace it asks whether to
+    /// continue.
     #[arg(long)]
     pub diff: bool,
     /// Build without the cache.
@@ -73,6 +74,12 @@ pub struct Deploy {
     /// Seconds between two attempts.
     #[arg(long, value_name = "SECONDS", default_value_t = 15)]
     pub lock_wait_interval: u32,
+    #[command(flatten)]
+    #[expect(
+        missing_docs,
+        reason = "its own documentation would become part of the help"
+    )]
+    pub copilot: super::copilot::arguments::Several,
 }
 
 /// Flags of `plan`.
@@ -154,6 +161,18 @@ impl Target {
     /// A bare `-h`.
     pub fn wants_help(&self) -> bool {
         matches!(self.hosts, Some(None))
+    }
+
+    /// Whether a flag was given that only means something in a Kamal project.
+    pub fn is_kamals(&self) -> bool {
+        self.config_file.is_some()
+            || self.destination.is_some()
+            || self.hosts.is_some()
+            || !self.roles.is_empty()
+            || self.primary
+            || self.version.is_some()
+            || self.skip_push
+            || self.skip_hooks
     }
 
     /// Patterns of hosts.

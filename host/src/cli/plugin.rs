@@ -15,6 +15,7 @@ use crate::grant::Grants;
 use crate::interrupt::Interrupt;
 use crate::pipeline::DeployError;
 use crate::plugin::lockfile::{Digest, LOCK_FILE};
+use crate::plugin::select::Target::Ssh;
 use crate::plugin::select::{all_bundled, read_file, read_lock};
 use crate::plugin::{Plugins, SelectError};
 use crate::report::{Format, Reporter, Verbosity};
@@ -102,7 +103,7 @@ fn plugins(
     let project = start::read_project(&target, environment, reporter)?;
     let configuration = start::read_configuration(&project, reporter)?;
     let plugins =
-        Plugins::of(&project.root, &configuration, &Grants::default()).map_err(unselected)?;
+        Plugins::of(&project.root, &configuration, &Grants::default(), Ssh).map_err(unselected)?;
     Ok(plugins.iter().cloned().collect())
 }
 

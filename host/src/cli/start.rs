@@ -21,7 +21,7 @@ use crate::manifest::{
 use crate::pipeline::{DeployError, Goal, Host, Request};
 use crate::plan::printable;
 use crate::plugin::configuration::{Bundled, Configuration};
-use crate::plugin::{Plugins, SelectError};
+use crate::plugin::{Plugins, SelectError, select};
 use crate::report::{Event, Finding, Reporter};
 use crate::sandbox::aot::Cache;
 use crate::sandbox::{Role, Sandbox};
@@ -73,7 +73,7 @@ pub(super) async fn start(
             secrets: &secrets.names(),
         },
     );
-    let plugins = Plugins::of(&project.root, &configuration, &derived)
+    let plugins = Plugins::of(&project.root, &configuration, &derived, select::Target::Ssh)
         .map_err(|error| unselected(error, &project, &reporter))?;
     let interrupt = Interrupt::default();
     let cache = Cache::new(environment.aot.clone(), environment.executable.clone());
@@ -103,6 +103,7 @@ pub(super) async fn start(
             .or_else(|| environment.variable("VERSION").map(str::to_owned)),
         destination: target.destination.clone(),
         yes: wanted.yes,
+        diff: false,
         skip_push: target.skip_push,
         skip_hooks: target.skip_hooks,
         no_cache: wanted.no_cache,
@@ -123,6 +124,7 @@ pub(super) async fn start(
             interrupt,
             project,
             plugins,
+            copilot: None,
         },
     ))
 }
@@ -192,7 +194,11 @@ fn unread(error: FindError, reporter: &Reporter) -> DeployError {
     }
 }
 
-fn unselected(error: SelectError, project: &Project, reporter: &Reporter) -> DeployError {
+pub(super) fn unselected(
+    error: SelectError,
+    project: &Project,
+    reporter: &Reporter,
+) -> DeployError {
     match &error {
         SelectError::LockFile(diagnostic) => {
             let text = fs::read_to_string(project.path(crate::plugin::lockfile::LOCK_FILE))
@@ -252,7 +258,7 @@ fn ssh_config(section: &SshSection, secrets: &SecretStore, environment: &Environ
 }
 
 /// Who deploys: git's user, else the login name.
-async fn performer(root: &Path, environment: &Environment) -> String {
+pub(super) async fn performer(root: &Path, environment: &Environment) -> String {
     let email = match Repository::find(root).await {
         Ok(repository) => repository.user_email().await.ok().flatten(),
         Err(_) => None,
@@ -267,7 +273,7 @@ async fn performer(root: &Path, environment: &Environment) -> String {
     email.unwrap_or_else(login)
 }
 
-fn journal_path(
+pub(super) fn journal_path(
     environment: &Environment,
     project: &Project,
     deployment_id: &str,
@@ -282,7 +288,7 @@ fn journal_path(
 }
 
 /// The key of fingerprints: made once for this user on this machine, readable by nobody else.
-fn fingerprint_key(state: &Path) -> Result<Vec<u8>, DeployError> {
+pub(super) fn fingerprint_key(state: &Path) -> Result<Vec<u8>, DeployError> {
     let path = state.join("fingerprint-key");
     let fail = |error: io::Error| {
         DeployError::Project(format!("failed to use {}: {error}", path.display()))
@@ -320,14 +326,14 @@ fn fingerprint_key(state: &Path) -> Result<Vec<u8>, DeployError> {
     }
 }
 
-fn random(bytes: usize) -> Result<Vec<u8>, DeployError> {
+pub(super) fn random(bytes: usize) -> Result<Vec<u8>, DeployError> {
     let mut random = vec![0; bytes];
     let read = fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random));
     read.map_err(|error| DeployError::Project(format!("failed to read /dev/urandom: {error}")))?;
     Ok(random)
 }
 
-fn random_hex(bytes: usize) -> Result<String, DeployError> {
+pub(super) fn random_hex(bytes: usize) -> Result<String, DeployError> {
     Ok(random(bytes)?
         .iter()
         .map(|byte| format!("{byte:02x}"))

@@ -1,10 +1,13 @@
 //! A Copilot workspace: `copilot/.workspace`, a folder for each workload, its addons and overrides. Found and read;
 //! what the manifests mean is the renderer's to say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use super::kamal::Envelope;
+use super::origin::Origins;
+use super::project::{ConfigurationFile, Flavour, ManifestFile, Project};
 use super::tree::Node;
 
 /// How far up a workspace is looked for, as Copilot does.
@@ -22,8 +25,8 @@ pub enum WorkspaceError {
     /// There is none.
     #[error("no Copilot workspace in {} or above it\nhint: run this in a repository that has copilot/.workspace", .0.display())]
     Missing(PathBuf),
-    /// Its summary makes no sense.
-    #[error("{}: expected a line `application: NAME`", .0.display())]
+    /// Its summary makes no sense, and nothing else names the application.
+    #[error("{}: expected a line `application: NAME`\nhint: add it, or name the application with --app", .0.display())]
     Summary(PathBuf),
     /// A workload that is not there.
     #[error("no workload `{name}` in this workspace\nhint: it has {known}")]
@@ -62,27 +65,76 @@ pub struct WorkloadFile {
 }
 
 impl Workspace {
-    /// The workspace that a folder is in.
+    /// The workspace that a folder is in; `application` counts more than what its summary says.
     ///
     /// # Errors
-    /// When there is none, or its summary can't be read.
-    pub fn find(start: &Path) -> Result<Self, WorkspaceError> {
-        let candidates = start.ancestors().take(PARENTS + 1);
-        let found = candidates
-            .map(|root| (root, root.join("copilot/.workspace")))
-            .find(|(_, summary)| summary.is_file());
-        let (root, summary) = found.ok_or_else(|| WorkspaceError::Missing(start.to_owned()))?;
-        let text = read(&summary)?;
-        let application = Node::parse("copilot/.workspace", &text)
-            .ok()
-            .and_then(|node| {
-                node.get("application")
-                    .and_then(|name| name.text().map(str::to_owned))
-            })
-            .ok_or_else(|| WorkspaceError::Summary(summary.clone()))?;
-        Ok(Self {
-            root: root.to_owned(),
-            application,
+    /// When there is none, or nothing names its application.
+    pub fn find(start: &Path, application: Option<&str>) -> Result<Self, WorkspaceError> {
+        let root = Self::root(start).ok_or_else(|| WorkspaceError::Missing(start.to_owned()))?;
+        let summary = root.join("copilot/.workspace");
+        let application = match application {
+            Some(application) => application.to_owned(),
+            None if summary.is_file() => Node::parse("copilot/.workspace", &read(&summary)?)
+                .ok()
+                .and_then(|node| node.get("application")?.text().map(str::to_owned))
+                .filter(|name| !name.is_empty())
+                .ok_or(WorkspaceError::Summary(summary))?,
+            None => return Err(WorkspaceError::Summary(summary)),
+        };
+        Ok(Self { root, application })
+    }
+
+    /// The folder that holds the `copilot/` nearest to a folder: its own, or one above it.
+    pub fn root(start: &Path) -> Option<PathBuf> {
+        let mut candidates = start.ancestors().take(PARENTS + 1);
+        let found = candidates.find(|root| root.join("copilot").is_dir());
+        found.map(Path::to_owned)
+    }
+
+    /// The `type` of a workload, as its manifest says it.
+    pub fn kind(&self, name: &str) -> Option<String> {
+        let path = format!("copilot/{name}/manifest.yml");
+        let text = read(&self.root.join(&path)).ok()?;
+        let manifest = Node::parse(&path, &text).ok()?;
+        manifest.get("type")?.text().map(str::to_owned)
+    }
+
+    /// A workload as a project: its files for the renderer, and the user's `plimsoll.yml`.
+    ///
+    /// # Errors
+    /// When there is no such workload, or a file of it can't be read.
+    pub fn project(
+        &self,
+        name: &str,
+        environment: &str,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<Project, WorkspaceError> {
+        let file = |file: WorkloadFile| ManifestFile {
+            path: file.path,
+            source: file.text.clone(),
+            origins: Origins::default(),
+            text: file.text,
+        };
+        let configuration = self.root.join("plimsoll.yml");
+        let configuration = match configuration.is_file() {
+            true => Some(ConfigurationFile {
+                path: "plimsoll.yml".to_owned(),
+                text: read(&configuration)?,
+            }),
+            false => None,
+        };
+        Ok(Project {
+            root: self.root.clone(),
+            flavour: Flavour::Copilot,
+            destination: Some(environment.to_owned()),
+            files: self.files(name)?.into_iter().map(file).collect(),
+            envelope: Envelope::without_powers(name),
+            hooks: Vec::new(),
+            secret_files: Vec::new(),
+            configuration,
+            allowed_commands: Vec::new(),
+            environment: variables.clone(),
+            command_outputs: Vec::new(),
         })
     }
 
@@ -158,6 +210,40 @@ impl Workspace {
     }
 }
 
+/// Files that a manifest gives away: environment files, and what a static site serves. As the host reads it; what a
+/// renderer wants to upload is held to this.
+pub fn given_away(manifest: &str, variables: &BTreeMap<String, String>) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Ok(root) = Node::parse("manifest.yml", manifest) {
+        collect_files(&root, &mut found);
+    }
+    for path in &mut found {
+        for (name, value) in variables {
+            *path = path.replace(&format!("${{{name}}}"), value);
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn collect_files(node: &Node, found: &mut Vec<String>) {
+    for entry in node.entries() {
+        let text = entry.value.text().map(str::to_owned);
+        match entry.key.as_str() {
+            "env_file" => found.extend(text),
+            "files" => {
+                let sources = entry.value.items().iter();
+                let sources =
+                    sources.filter_map(|file| file.get("source")?.text().map(str::to_owned));
+                found.extend(sources);
+            }
+            _ => {}
+        }
+        collect_files(&entry.value, found);
+    }
+}
+
 fn read(path: &Path) -> Result<String, WorkspaceError> {
     let unreadable = |source| WorkspaceError::Unreadable {
         path: path.to_owned(),
@@ -197,6 +283,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_what_the_manifest_names_is_given_away() {
+        let manifest = "env_file: ${DIR}/a.env\nfiles: [{source: public}]\nsidecars: {x: {env_file: x.env}}\n\
+            environments: {t: {files: [{source: extra}]}}\nvariables: {KEY: .ssh/id_rsa}\n";
+        let variables = BTreeMap::from([("DIR".to_owned(), "conf".to_owned())]);
+        assert_eq!(
+            given_away(manifest, &variables),
+            ["conf/a.env", "extra", "public", "x.env"]
+        );
+        assert!(given_away("[", &variables).is_empty());
+    }
+
+    #[test]
     fn a_workspace_is_found_from_below_and_tells_its_workloads() {
         let root = std::env::temp_dir().join(format!("plimsoll-workspace-{}", std::process::id()));
         let write = |path: &str, text: &str| {
@@ -209,7 +307,9 @@ mod tests {
         write("copilot/api/addons/table.yml", "Resources: {}\n");
         write("copilot/environments/test/manifest.yml", "name: test\n");
         write("site/index.html", "hi");
-        let workspace = Workspace::find(&root.join("copilot/api")).expect("found");
+        let workspace = Workspace::find(&root.join("copilot/api"), None).expect("found");
+        let other = Workspace::find(&root, Some("other")).expect("found");
+        assert_eq!(other.application, "other");
         assert_eq!(
             (workspace.application.as_str(), workspace.workloads()),
             ("shop", vec!["api".to_owned()])

@@ -210,6 +210,13 @@ impl Envelope {
         })
     }
 
+    /// Of a project that Kamal has no configuration of: nothing follows from it.
+    pub fn without_powers(service: &str) -> Self {
+        let mut envelope = Self::read(&[("", "{}")], None).expect("an empty map is one");
+        service.clone_into(&mut envelope.service);
+        envelope
+    }
+
     /// Names of the secrets that log in at the registry.
     pub fn registry_secrets(&self) -> Vec<&str> {
         let credentials = [&self.registry.username, &self.registry.password];

@@ -17,6 +17,8 @@ use crate::secret::{RunCommand, Secret, SecretFile, SecretStore};
 pub enum Flavour {
     /// `config/deploy.yml`
     Kamal,
+    /// `copilot/WORKLOAD/manifest.yml`
+    Copilot,
 }
 
 /// A manifest file.

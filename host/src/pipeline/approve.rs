@@ -8,21 +8,31 @@ use crate::plan::{ApprovedPlan, Consent, Plan};
 /// # Errors
 /// `NotApproved` when the answer is no, or nobody is there to answer.
 pub fn approve(request: &Request, host: &Host, plan: Plan) -> Result<ApprovedPlan, DeployError> {
+    let (question, flag) = match request.diff {
+        true => ("Continue with the deployment?", "--diff-yes"),
+        false => ("Carry this out?", "--yes"),
+    };
     if request.yes {
         host.listen()?;
         return Ok(plan.approve(Consent::Given));
     }
     if !host.reporter.can_ask() {
-        let why = "nobody is there to approve the plan: run it in a terminal, or approve it with --yes; nothing was changed";
-        return Err(DeployError::NotApproved(why.to_owned()));
+        let why = format!(
+            "nobody is there to approve the plan: run it in a terminal, or approve it with {flag}; nothing was changed"
+        );
+        return Err(DeployError::NotApproved(why));
     }
-    if host.reporter.ask("Carry this out?") {
+    if host.reporter.ask(question) {
         host.listen()?;
         return Ok(plan.approve(Consent::Asked));
     }
-    Err(DeployError::NotApproved(
-        "not approved; nothing was changed".to_owned(),
-    ))
+    // As Copilot has it, no is an answer and not a failure.
+    match request.diff {
+        true => Err(DeployError::Declined),
+        false => Err(DeployError::NotApproved(
+            "not approved; nothing was changed".to_owned(),
+        )),
+    }
 }
 
 impl Host {

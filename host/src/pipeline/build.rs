@@ -67,6 +67,9 @@ async fn make_all(
     host: &Host,
     rendered: &Output,
 ) -> Result<BTreeMap<String, String>, DeployError> {
+    if let Some(target) = &host.copilot {
+        return super::copilot::images::make(host, target, &rendered.images).await;
+    }
     let builds: Vec<&Wanted> = rendered
         .images
         .iter()

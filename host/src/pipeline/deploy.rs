@@ -36,10 +36,14 @@ pub async fn deploy(request: &Request, host: &Host) -> Result<Verdict, DeployErr
         steps,
     );
     judged.extend(check_plan(host, &plan).await?);
-    host.reporter.emit(&Event::Plan {
-        plan: &plan,
-        violations: &judged,
-    });
+    let shown = match request.diff {
+        true => Event::Difference(&plan.difference),
+        false => Event::Plan {
+            plan: &plan,
+            violations: &judged,
+        },
+    };
+    host.reporter.emit(&shown);
     if plan.is_empty() {
         return Ok(host.nothing_to_do(&plan));
     }

@@ -150,6 +150,7 @@ impl Host {
             hosts,
             undo,
             version,
+            outputs: outcome.outputs.clone(),
             ..self.verdict(text, &plan.context)
         }
     }
@@ -163,17 +164,19 @@ impl Host {
             hosts: Vec::new(),
             took: self.reporter.elapsed(),
             undo: None,
+            outputs: Vec::new(),
         }
     }
 
     pub(super) fn nothing_to_do(&self, plan: &Plan) -> Verdict {
-        self.verdict(
-            format!(
-                "nothing to do: {} runs already, as configured",
-                plan.context.version
-            ),
-            &plan.context,
-        )
+        let text = format!(
+            "nothing to do: {} runs already, as configured",
+            plan.context.version
+        );
+        Verdict {
+            outputs: vec![("status".to_owned(), "unchanged".to_owned())],
+            ..self.verdict(text, &plan.context)
+        }
     }
 
     pub(super) fn planned(&self, plan: &Plan) -> Verdict {

@@ -27,6 +27,9 @@ pub enum DeployError {
         /// Why.
         source: WireError,
     },
+    /// AWS.
+    #[error("failed to {0}")]
+    Aws(WireError),
     /// What is to be deployed was never built.
     #[error("failed to find image {reference}: it is not in {place}")]
     NoImage {
@@ -50,6 +53,9 @@ pub enum DeployError {
     /// Somebody said no, or nobody was there.
     #[error("{0}")]
     NotApproved(String),
+    /// Somebody looked at the difference and said no: nothing failed.
+    #[error("not continued; nothing was changed")]
+    Declined,
     /// A hook failed.
     #[error("{}", message(&format!("hook `{name}` failed: exit status {code}\n{text}")))]
     Hook {
@@ -89,7 +95,7 @@ impl DeployError {
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::Sandbox(error) => error.hint().into_iter().collect(),
-            Self::Wire { source, .. } => source.hint().into_iter().collect(),
+            Self::Wire { source, .. } | Self::Aws(source) => source.hint().into_iter().collect(),
             Self::Capability(error) => hints_in(&capability::error::in_words(error)),
             Self::Refused(text) | Self::Project(text) => hints_in(text),
             Self::Partial(partial) => hints_in(&partial.message),
@@ -106,6 +112,7 @@ impl DeployError {
             Self::Hook { .. }
             | Self::Findings(_)
             | Self::NotApproved(_)
+            | Self::Declined
             | Self::Plan { .. }
             | Self::Facts(_)
             | Self::Interrupted(_) => Vec::new(),

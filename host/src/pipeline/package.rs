@@ -1,15 +1,15 @@
-//! `package`: a Copilot workload's template and parameters, which is a deploy cut after rendering. Nothing is
-//! contacted: what would come from AWS comes from the facts.
+//! `package`: a Copilot workload's template and parameters, which is a deploy cut after rendering. Nothing is contacted
+//! here: what comes from AWS is in the facts.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::Value as Json;
 
 use super::DeployError;
+use super::copilot::Known;
 use crate::capability::{Run, Session, Stage};
 use crate::grant::Grants;
-use crate::manifest::copilot::{WorkloadFile, Workspace};
+use crate::manifest::copilot::WorkloadFile;
 use crate::manifest::{self, render_diagnostic};
 use crate::plan::printable;
 use crate::plugin::Plugin;
@@ -23,20 +23,12 @@ use crate::wit::types::{Context, Diagnostic, Document, Severity};
 
 /// What is packaged.
 pub struct Package<'a> {
-    /// The workspace.
-    pub workspace: &'a Workspace,
     /// Files of the workload.
     pub files: Vec<WorkloadFile>,
     /// The environment.
     pub environment: String,
-    /// Values for `${NAME}`.
-    pub variables: &'a BTreeMap<String, String>,
-    /// What would come from AWS.
-    pub facts: Json,
-    /// Warnings are errors.
-    pub strict: bool,
-    /// `svc` or `job`, when only that will do.
-    pub kind: Option<&'static str>,
+    /// Everything else that is known.
+    pub known: &'a Known,
 }
 
 /// Components without powers, and where their lines go.
@@ -58,6 +50,37 @@ impl Pure {
         )
     }
 
+    /// What a workload's manifest refers to. Names may stand in variables: it is asked again once these are known.
+    ///
+    /// # Errors
+    /// `Findings` when the manifest can't be read at all.
+    pub async fn needs(
+        &self,
+        renderer: &Plugin,
+        package: &Package<'_>,
+    ) -> Result<Vec<Need>, DeployError> {
+        let loaded = renderer.link(&self.sandbox)?;
+        let mut needs: Vec<Need> = Vec::new();
+        loop {
+            let known: Vec<Need> = needs
+                .iter()
+                .filter(|need| need.kind == "variable")
+                .cloned()
+                .collect();
+            let input = package.input(renderer, package.known.answers(&known));
+            let asked = self
+                .sandbox
+                .needs(&loaded, self.session(renderer), input)
+                .await?;
+            let asked = asked.map_err(|found| self.refused(package, found))?;
+            let again = needs.is_empty() && asked.iter().any(|need| need.kind == "variable");
+            needs = asked;
+            if !again {
+                return Ok(needs);
+            }
+        }
+    }
+
     /// Renders a workload.
     ///
     /// # Errors
@@ -67,30 +90,15 @@ impl Pure {
         renderer: &Plugin,
         package: &Package<'_>,
     ) -> Result<Output, DeployError> {
+        let needs = self.needs(renderer, package).await?;
         let loaded = renderer.link(&self.sandbox)?;
-        let manifest: Vec<File> = package
-            .files
-            .iter()
-            .map(|file| File {
-                path: file.path.clone(),
-                text: file.text.clone(),
-            })
-            .collect();
-        let input = |facts: Json| Input {
-            context: context(&package.environment, renderer),
-            manifest: manifest.clone(),
-            options: json!({"strict": package.strict, "kind": package.kind}).to_string(),
-            facts: facts.to_string(),
-        };
-        let session = self.session(renderer);
-        let needs = self
-            .sandbox
-            .needs(&loaded, session.clone(), input(json!({})))
-            .await?;
-        let needs = needs.map_err(|found| self.refused(package, found))?;
         let output = self
             .sandbox
-            .render(&loaded, session, input(gather(package, &needs)))
+            .render(
+                &loaded,
+                self.session(renderer),
+                package.input(renderer, package.known.answers(&needs)),
+            )
             .await?;
         let output = output.map_err(|found| self.refused(package, found))?;
         for finding in findings(package, output.diagnostics.clone()) {
@@ -154,27 +162,19 @@ fn context(environment: &str, plugin: &Plugin) -> Context {
     }
 }
 
-/// Facts of the kinds that a renderer of Copilot manifests asks for.
-fn gather(package: &Package<'_>, needs: &[Need]) -> Json {
-    let mut facts: Map<String, Json> = Map::new();
-    for need in needs {
-        let answer = match need.kind.as_str() {
-            "copilot" => Some(package.facts.clone()),
-            "variable" => package.variables.get(&need.name).map(|value| json!(value)),
-            "path" => Some(json!(package.workspace.paths(&need.name))),
-            _ => None,
-        };
-        if let (Some(answer), Some(kind)) = (
-            answer,
-            facts
-                .entry(&need.kind)
-                .or_insert_with(|| json!({}))
-                .as_object_mut(),
-        ) {
-            kind.insert(need.name.clone(), answer);
+impl Package<'_> {
+    fn input(&self, renderer: &Plugin, answers: Json) -> Input {
+        let manifest = self.files.iter().map(|file| File {
+            path: file.path.clone(),
+            text: file.text.clone(),
+        });
+        Input {
+            context: context(&self.environment, renderer),
+            manifest: manifest.collect(),
+            options: self.known.options().to_string(),
+            facts: answers.to_string(),
         }
     }
-    Json::Object(facts)
 }
 
 fn findings(package: &Package<'_>, found: Vec<Diagnostic>) -> Vec<Finding> {

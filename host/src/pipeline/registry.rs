@@ -53,6 +53,7 @@ pub async fn registry(request: &Request, host: &Host) -> Result<Verdict, DeployE
         hosts: Vec::new(),
         took: host.reporter.elapsed(),
         undo: None,
+        outputs: Vec::new(),
     })
 }
 

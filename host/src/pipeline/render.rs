@@ -30,25 +30,37 @@ pub async fn render(
             text: file.text.clone(),
         })
         .collect();
-    let options = json!({
-        "hosts": request.hosts,
-        "roles": request.roles,
-        "primary": request.primary,
-        "skip-hooks": request.skip_hooks,
-        "skip-push": request.skip_push,
-        "secrets": host.run.secrets.names(),
-    });
+    let options = match &host.copilot {
+        Some(target) => target.known.options(),
+        None => json!({
+            "hosts": request.hosts,
+            "roles": request.roles,
+            "primary": request.primary,
+            "skip-hooks": request.skip_hooks,
+            "skip-push": request.skip_push,
+            "secrets": host.run.secrets.names(),
+        }),
+    };
     let input = |facts: Json| Input {
         context: host.context(context, plugin),
         manifest: manifest.clone(),
         options: options.to_string(),
         facts: facts.to_string(),
     };
-    let needs = host
-        .sandbox
-        .needs(&loaded, session.clone(), input(json!({})))
-        .await?
-        .map_err(|found| refused(host, found))?;
+    let ask = async |facts: Json| {
+        let asked = host
+            .sandbox
+            .needs(&loaded, session.clone(), input(facts))
+            .await?;
+        asked.map_err(|found| refused(host, found))
+    };
+    let mut needs = ask(json!({})).await?;
+    // Names may stand in variables.
+    let variables = needs.iter().filter(|need| need.kind == "variable");
+    let variables: Vec<Need> = variables.cloned().collect();
+    if !variables.is_empty() {
+        needs = ask(gather(host, &variables).await?).await?;
+    }
     let output = host
         .sandbox
         .render(&loaded, session, input(gather(host, &needs).await?))
@@ -60,11 +72,13 @@ pub async fn render(
         .iter()
         .map(|hook| hook.name.clone())
         .collect();
-    bounds::check(&output, &host.project.envelope, &hooks).map_err(|why| {
-        DeployError::Overreach {
-            plugin: plugin.name.clone(),
-            why,
-        }
+    let within = match &host.copilot {
+        Some(target) => bounds::check_copilot(&output, &target.repository),
+        None => bounds::check(&output, &host.project.envelope, &hooks),
+    };
+    within.map_err(|why| DeployError::Overreach {
+        plugin: plugin.name.clone(),
+        why,
     })?;
     host.run.know(&output.documents);
     host.run.know_sources(&output.sources);
@@ -79,6 +93,9 @@ const FOR_PEOPLE: &str = "application/yaml";
 
 /// Facts of the kinds that this host can tell.
 async fn gather(host: &Host, needs: &[Need]) -> Result<Json, DeployError> {
+    if let Some(target) = &host.copilot {
+        return Ok(target.known.answers(needs));
+    }
     let mut facts: Map<String, Json> = Map::new();
     for need in needs {
         let hooks = &host.project.hooks;

@@ -193,9 +193,10 @@ impl Plugins {
         root: &Path,
         configuration: &Configuration,
         derived: &Grants,
+        target: Target,
     ) -> Result<Self, SelectError> {
         let lock = read_lock(root)?;
-        let mut all: Vec<Plugin> = bundled(Target::Ssh).collect();
+        let mut all: Vec<Plugin> = bundled(target).collect();
         for entry in &configuration.plugins {
             let base = match read_file(root, entry)? {
                 Some(bytes) => {

@@ -34,6 +34,7 @@ pub(super) fn line(event: &Event<'_>) -> Option<Json> {
         }
         Event::Violation(judged) => ("violation", violation(judged)),
         Event::Plan { plan, violations } => ("plan", plan_document(plan, violations)),
+        Event::Difference(text) => ("difference", json!({"text": text})),
         Event::Line { subject, line } => ("line", json!({"subject": subject, "line": line})),
         Event::Progress {
             step,
@@ -60,6 +61,7 @@ pub(super) fn line(event: &Event<'_>) -> Option<Json> {
                 "hosts": verdict.hosts,
                 "seconds": (verdict.took.as_secs_f64() * 1000.0).round() / 1000.0,
                 "undo": verdict.undo,
+                "outputs": verdict.outputs.iter().cloned().collect::<std::collections::BTreeMap<String, String>>(),
             }),
         ),
     };

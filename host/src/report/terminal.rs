@@ -39,6 +39,13 @@ pub(super) fn lines(
         Event::Plan { plan, violations } => {
             (shown.then(|| show_plan(plan, violations, colour)), None)
         }
+        Event::Difference(text) => {
+            let text = match text.is_empty() {
+                true => "No changes.\n".to_owned(),
+                false => painted(&printable(text), colour),
+            };
+            (Some(text), None)
+        }
         Event::Line { subject, line } => (
             None,
             (verbose || (shown && live)).then(|| format!("  {subject} | {}\n", printable(line))),

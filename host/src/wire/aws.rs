@@ -15,6 +15,7 @@ pub mod lookup;
 pub mod s3;
 pub mod session;
 pub mod ssm;
+pub mod stack_sets;
 pub mod sts;
 
 pub use error::{AwsError, Why};

@@ -59,6 +59,20 @@ impl Repository {
         })
     }
 
+    /// What people call the commit that is checked out: its tag, or its short name.
+    pub async fn describe(&self) -> Result<String, WireError> {
+        let arguments = ["describe", "--always"];
+        self.git("describing the commit", &arguments).await
+    }
+
+    /// Whether anything differs from the commit that is checked out, new files included.
+    pub async fn is_dirty(&self) -> Result<bool, WireError> {
+        let output = self
+            .git("looking for changes", &["status", "--porcelain"])
+            .await?;
+        Ok(!output.is_empty())
+    }
+
     /// 16 hex digits that stand for the working tree's content, if that differs from the last commit: tracked and new
     /// files, without ignored ones. The same content has the same digits.
     ///

@@ -4,6 +4,7 @@
 use crate::diagnostic::{Diagnostic, Place, Severity};
 use crate::facts::Reach;
 use crate::interpolate::Variables;
+use crate::manifest::WorkloadType;
 use crate::needs;
 use crate::package::{self, ContainerImage, Package, Request};
 use crate::{Facts, File};
@@ -110,7 +111,7 @@ impl wit::Guest for Component {
         };
         let rendered = package::package(&request)
             .map_err(|found| found.into_iter().map(diagnostic).collect::<Vec<_>>())?;
-        let is_job = rendered.kind == crate::manifest::WorkloadType::ScheduledJob;
+        let is_job = rendered.kind == WorkloadType::ScheduledJob;
         let asked_for = project.options.get("kind").and_then(Json::as_str);
         let wanted = if is_job { "job" } else { "svc" };
         if asked_for.is_some_and(|kind| kind != wanted) {
@@ -229,7 +230,13 @@ fn output(workload: &str, package: Package, facts: &Facts) -> wit::Output {
         images: package
             .images
             .into_iter()
-            .map(|image| self::image(image, workload, facts))
+            .map(|mut image| {
+                if package.kind == WorkloadType::RequestDrivenWebService {
+                    // App Runner has nothing else.
+                    image.platform = Some("linux/amd64".to_owned());
+                }
+                self::image(image, workload, facts)
+            })
             .collect(),
         hooks: Vec::new(),
         sources: package
@@ -255,7 +262,14 @@ fn image(image: ContainerImage, workload: &str, facts: &Facts) -> wit::Image {
         local_platforms: Vec::new(),
         remote_platforms: Vec::new(),
         remote: None,
-        cache_from: build.cache_from.clone(),
+        cache_from: build
+            .cache_from
+            .iter()
+            .map(|image| match image.contains('=') {
+                true => image.clone(),
+                false => format!("type=registry,ref={image}"),
+            })
+            .collect(),
         cache_to: Vec::new(),
         secrets: Vec::new(),
         ssh: None,

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 /// `context.request`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "kebab-case")]
 pub struct Request {
     /// Kamal's command, its words with a blank between them: `deploy`, `app boot`.
     pub command: String,
@@ -13,6 +13,8 @@ pub struct Request {
     pub name: Option<String>,
     /// Of `rollback` and `app …`: the version that was named on the command line.
     pub version: Option<String>,
+    /// The lock is held already by whoever started this (`KAMAL_LOCK`).
+    pub lock_held: bool,
 }
 
 impl Default for Request {
@@ -21,6 +23,7 @@ impl Default for Request {
             command: "deploy".to_owned(),
             name: None,
             version: None,
+            lock_held: false,
         }
     }
 }
@@ -152,7 +155,7 @@ impl Request {
 
     /// Whether the lock is held all the time, not just around what is changed.
     pub fn locks_everything(&self) -> bool {
-        self.words() == ["setup"]
+        self.lock_held || self.words() == ["setup"]
     }
 
     fn words(&self) -> Vec<&str> {

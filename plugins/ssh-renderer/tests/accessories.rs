@@ -54,7 +54,7 @@ fn input(there: &[&str]) -> Input {
         request: Request {
             command: "accessory boot".into(),
             name: Some("all".into()),
-            version: None,
+            ..Request::default()
         },
         manifest: vec![File {
             path: "config/deploy.yml".into(),

@@ -38,7 +38,7 @@ fn input(command: &str) -> Input {
         request: Request {
             command: words.collect::<Vec<_>>().join(" "),
             name,
-            version: None,
+            ..Request::default()
         },
         manifest: vec![File {
             path: "config/deploy.yml".into(),

@@ -412,6 +412,20 @@ fn hooks_that_exist_are_told_what_kamal_tells_them() {
     assert_eq!(boot["KAMAL_LOCK"], Value::text("true"));
     assert!(!boot.contains_key("SECRET_KEY") && !boot.contains_key("KAMAL_RUNTIME"));
 
+    // Whoever started this holds the lock.
+    input.request.lock_held = true;
+    let output = rendered(&input);
+    assert_eq!(
+        output.hooks[0]
+            .env
+            .iter()
+            .find(|(name, _)| name == "KAMAL_LOCK")
+            .map(|(_, v)| v),
+        Some(&Value::text("true"))
+    );
+    let env = &self::release(&output).hooks["post-deploy"].env;
+    assert_eq!(env["KAMAL_LOCK"], Value::text("true"));
+
     input.options.skip_hooks = true;
     let output = rendered(&input);
     assert!(output.hooks.is_empty() && self::release(&output).hooks.is_empty());

@@ -120,7 +120,7 @@ pub fn calls(
 /// Whether the deploy lock is held while a hook runs.
 fn is_locked(hook: &str, input: &Input) -> bool {
     match hook {
-        PRE_CONNECT => false,
+        PRE_CONNECT => input.request.lock_held,
         PRE_BUILD | POST_DEPLOY | DOCKER_SETUP => input.request.locks_everything(),
         _ => true,
     }

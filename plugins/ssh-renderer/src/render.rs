@@ -202,7 +202,8 @@ fn render_into(input: &Input, findings: &mut Findings) -> Option<Output> {
     // Even a configuration that is known to be wrong goes all the way, to find everything at once.
     let mut later = Findings::default();
     let selection = select(&config, &input.options, &mut later);
-    if selection.is_none() && !findings.has_errors() && !later.has_errors() {
+    let nowhere = selection.is_none() || scope.roles && config.roles.is_empty();
+    if nowhere && !findings.has_errors() && !later.has_errors() {
         later
             .error(
                 "no-servers",

@@ -32,7 +32,7 @@ pub struct Selection<'a> {
 }
 
 /// Applies the filters. `None` when nothing is left: because nothing matched, which is then in the findings, or
-/// because there are no servers.
+/// because there is no host at all.
 pub fn select<'a>(
     config: &'a Config,
     options: &Options,
@@ -102,7 +102,9 @@ pub fn select<'a>(
             role.and_then(|role| role.host_names().next())
         }
     };
-    let primary_host = primary_host?;
+    // With accessories alone, one of their hosts holds the lock.
+    let alone = config.roles.is_empty().then(|| all_hosts.first().copied());
+    let primary_host = primary_host.or(alone.flatten())?;
     let there: Vec<&Role> = roles
         .iter()
         .copied()

@@ -201,6 +201,25 @@ fn an_accessory_has_its_own_name_registry_network_and_route() {
 }
 
 #[test]
+fn accessories_can_be_all_there_is() {
+    let alone = "service: app\nimage: a\nregistry: {username: u, password: p}\nbuilder: {arch: amd64}\n\
+                 accessories: {db: {image: m, host: h}, cache: {image: r, hosts: [i, h]}}\n";
+    let mut input = input(&[]);
+    input.manifest[0].text = alone.into();
+    let output = render(&input).expect("renders");
+    let Body::Release(release) = &output.documents[0].body else {
+        panic!("{:?}", output.documents[0])
+    };
+    assert_eq!(
+        (release.primary_host.as_str(), &release.accessory_hosts[..]),
+        ("h", &["h".to_owned(), "i".to_owned()][..])
+    );
+    input.request = Request::default();
+    let found = render(&input).expect_err("there is nothing to deploy to");
+    assert_eq!(found[0].code, "no-servers");
+}
+
+#[test]
 fn a_file_that_is_missing_is_told_when_it_is_needed() {
     let found = render(&input(&["config/my.cnf"])).expect_err("refused");
     let errors = found.iter().filter(|d| d.severity == Severity::Error);

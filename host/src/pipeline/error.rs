@@ -57,7 +57,7 @@ pub enum DeployError {
     #[error("not continued; nothing was changed")]
     Declined,
     /// A hook failed.
-    #[error("{}", message(&format!("hook `{name}` failed: exit status {code}\n{text}")))]
+    #[error("{}", message(&format!("Hook `{name}` failed: exit status {code}\n{text}")))]
     Hook {
         /// Its name.
         name: String,

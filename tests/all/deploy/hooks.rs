@@ -76,7 +76,7 @@ fn hooks_run_in_kamals_order_with_their_environment_and_a_failing_one_stops_the_
     let before = stage.containers(Engine::On(&host));
     let said = stage.fails(&[]);
     assert!(
-        said.contains("hook `pre-deploy` failed") && said.contains("not on a Friday"),
+        said.contains("Hook `pre-deploy` failed") && said.contains("not on a Friday"),
         "{said}"
     );
     assert_eq!(

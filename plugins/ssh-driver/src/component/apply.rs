@@ -2,9 +2,9 @@
 //! undone where it failed; what already serves goes on serving.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 
 use super::bindings::exports::plimsoll::deploy::driver::{
     Failure, Leftover, Outcome, Partial, Report,
@@ -52,23 +52,83 @@ pub(super) struct Deploy {
 
 impl Deploy {
     async fn run(&self) -> Result<(), Trouble> {
-        for phase in self
+        let phases: Vec<&[Step]> = self
             .steps
             .chunk_by(|before, step| step.task.joins(&before.task))
-        {
-            let done = match phase {
-                [
-                    Step {
-                        task: Task::Boot(_),
-                        ..
-                    },
-                    ..,
-                ] => self.group(phase).await,
-                steps => join_all(steps.iter().map(|step| self.step(step))).await,
-            };
-            together(done)?;
+            .collect();
+        let mut phases = phases.into_iter().peekable();
+        while let Some(phase) = phases.next() {
+            let pulls = phases.next_if(|next| {
+                matches!(
+                    (phase, *next),
+                    (
+                        [Step {
+                            task: Task::Lock { .. },
+                            ..
+                        }],
+                        [
+                            Step {
+                                task: Task::Image { .. },
+                                ..
+                            },
+                            ..
+                        ]
+                    )
+                )
+            });
+            match pulls {
+                Some(pulls) => self.lock_and_pull(phase, pulls).await?,
+                None => self.phase(phase).await?,
+            }
         }
         Ok(())
+    }
+
+    /// The look at the hosts once the lock is taken, and the pulls, which would do no harm if it ended badly: at the same
+    /// time, as neither needs the other.
+    async fn lock_and_pull(&self, lock: &[Step], pulls: &[Step]) -> Result<(), Trouble> {
+        for step in lock {
+            let Task::Lock { acquire, assumes } = &step.task else {
+                continue;
+            };
+            tell(step, Phase::Started, &step.title);
+            if let Err(error) = self.world.perform(acquire).await {
+                tell(step, Phase::Failed, first_line(&words(&error)));
+                return Err(Trouble::Call(error));
+            }
+            tell(step, Phase::Succeeded, &step.title);
+            let (unchanged, pulled) = join(self.unchanged(assumes), self.phase(pulls)).await;
+            together(vec![unchanged, pulled])?;
+        }
+        Ok(())
+    }
+
+    /// Steps of a phase, at the same time.
+    async fn phase(&self, phase: &[Step]) -> Result<(), Trouble> {
+        let boots = matches!(
+            phase,
+            [
+                Step {
+                    task: Task::Boot(_),
+                    ..
+                },
+                ..
+            ]
+        );
+        together(match boots {
+            true => self.group(phase).await,
+            false => join_all(phase.iter().map(|step| self.step(step))).await,
+        })
+    }
+
+    /// The hosts are as the plan assumed.
+    async fn unchanged(&self, assumes: &BTreeMap<String, Vec<Assumed>>) -> Result<(), Trouble> {
+        let hosts: Vec<&str> = assumes.keys().map(String::as_str).collect();
+        self.world.connect(&hosts).await?;
+        let checks = assumes
+            .iter()
+            .map(|(host, assumed)| self.check(host, assumed));
+        together(join_all(checks).await)
     }
 
     /// One step, with what people see of it.
@@ -91,12 +151,7 @@ impl Deploy {
         match &step.task {
             Task::Lock { acquire, assumes } => {
                 self.world.perform(acquire).await?;
-                let hosts: Vec<&str> = assumes.keys().map(String::as_str).collect();
-                self.world.connect(&hosts).await?;
-                let checks = assumes
-                    .iter()
-                    .map(|(host, assumed)| self.check(host, assumed));
-                together(join_all(checks).await)
+                self.unchanged(assumes).await
             }
             Task::Image { rounds, references } => {
                 self.rounds(rounds).await?;

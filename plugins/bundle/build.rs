@@ -11,6 +11,7 @@ mod compile;
 /// Package, the role it is for, and the target: `ecs`, `ssh`, or `any`.
 const COMPONENTS: &[(&str, &str, &str)] = &[
     ("ecs-renderer", "renderer", "ecs"),
+    ("ecs-driver", "driver", "ecs"),
     ("ssh-renderer", "renderer", "ssh"),
     ("ssh-driver", "driver", "ssh"),
     ("text-differ", "differ", "any"),

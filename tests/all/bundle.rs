@@ -19,7 +19,26 @@ async fn every_component_of_the_bundle_loads_in_its_role_and_imports_what_it_sho
         assert_eq!(surface.role(), Some(plugin.role), "{}", plugin.name);
         let capabilities: Vec<&str> = surface.capabilities().collect();
         match plugin.role {
-            Role::Driver => assert!(capabilities.contains(&"docker"), "{capabilities:?}"),
+            Role::Driver => {
+                let (own, others) = match plugin.name.as_str() {
+                    "ecs-driver" => (
+                        "cloudformation",
+                        ["docker", "ssh", "lock", "hook", "secrets"],
+                    ),
+                    _ => (
+                        "docker",
+                        ["cloudformation", "s3", "ecs", "logs", "interruption"],
+                    ),
+                };
+                assert!(capabilities.contains(&own), "{capabilities:?}");
+                assert!(
+                    capabilities
+                        .iter()
+                        .all(|capability| !others.contains(capability)),
+                    "{}: {capabilities:?}",
+                    plugin.name
+                );
+            }
             Role::Renderer | Role::Differ | Role::Policy => {
                 assert!(
                     capabilities.iter().all(|capability| *capability == "log"),

@@ -4,6 +4,7 @@
 //! * [`layering`]: arrows between the host's modules point down.
 //! * [`sandbox`]: every claim about the sandbox, with a component that tries to break it.
 //! * [`authority`]: every claim about grants and promised effects, with a driver that tries to break it.
+//! * [`aws`]: stacks, uploads and services on a double of AWS.
 //! * [`bundle`]: the default components in the real sandbox.
 //! * [`cli`]: what a user sees, with wrong input too.
 //! * [`wire`], [`deploy`]: real servers.
@@ -25,6 +26,7 @@
 )]
 
 mod authority;
+mod aws;
 mod bundle;
 mod cli;
 mod conformance;

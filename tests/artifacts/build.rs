@@ -9,6 +9,7 @@ mod compile;
 
 const GUESTS: &[&str] = &[
     "greedy-renderer",
+    "hostile-aws-driver",
     "hostile-driver",
     "hostile-renderer",
     "no-fridays",

@@ -34,6 +34,8 @@ pub struct Aws {
     pub ecs: Ecs,
     /// Logs.
     pub logs: Logs,
+    /// For services without a client of their own.
+    pub session: aws::Session,
 }
 
 impl Aws {
@@ -46,6 +48,7 @@ impl Aws {
             s3: S3::new(session),
             ecs: Ecs::new(session),
             logs: Logs::new(session),
+            session: session.clone(),
         }
     }
 }

@@ -142,7 +142,10 @@ impl Host {
             false => format!("deployed {version} to {}", hosts.join(", ")),
         };
         for (name, value) in &outcome.outputs {
-            if !matches!(name.as_str(), "hosts" | "previous-version" | "version") {
+            if !matches!(
+                name.as_str(),
+                "hosts" | "previous-version" | "version" | "status" | "stack"
+            ) {
                 text.push_str(&format!(", {name} {value}"));
             }
         }

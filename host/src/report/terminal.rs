@@ -61,12 +61,8 @@ pub(super) fn lines(
             (
                 None,
                 wanted.then(|| {
-                    format!(
-                        "  {:<20} {} {}\n",
-                        host.unwrap_or("-"),
-                        phase_mark(*phase),
-                        printable(message)
-                    )
+                    let place = host.map(|host| format!("{host:<20} ")).unwrap_or_default();
+                    format!("  {place}{} {}\n", phase_mark(*phase), printable(message))
                 }),
             )
         }

@@ -5,6 +5,8 @@
 //! * [`error`]: what AWS refused, and the cure.
 //! * a file for each service: what plimsoll asks of it.
 
+pub mod alarms;
+pub mod app_runner;
 pub mod call;
 pub mod cloudformation;
 pub mod ecr;

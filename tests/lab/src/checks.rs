@@ -40,6 +40,8 @@ const STEPS: [Step; 4] = [
             "--package",
             "baseline-policy",
             "--package",
+            "ecs-driver",
+            "--package",
             "ecs-renderer",
             "--package",
             "ssh-driver",

@@ -17,10 +17,20 @@ use crate::wit::ecs::{
 use crate::wit::logs;
 use crate::wit::types::CapError;
 
-/// The type of resource that is a service here.
-const SERVICE: &str = "AWS::ECS::Service";
+/// The types of resources that are services here.
+const KINDS: &[(&str, Kind)] = &[
+    ("AWS::ECS::Service", Kind::Ecs),
+    ("AWS::AppRunner::Service", Kind::AppRunner),
+];
 /// Lines that are read of a log at most.
 const LINES: u32 = 200;
+
+/// Who runs a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Ecs,
+    AppRunner,
+}
 
 /// A service that a granted stack made.
 #[derive(Clone)]
@@ -28,6 +38,7 @@ pub struct Service {
     stack: String,
     resource: String,
     arn: String,
+    kind: Kind,
 }
 
 struct Opened {
@@ -88,7 +99,12 @@ impl<T: Send + 'static> HostServiceWithStore<T> for Powers {
         Ok(async {
             let aws = reach(&opened.session)?;
             let _place = opened.session.budget()?;
-            let found = aws.ecs.service(&opened.service.arn).await.map_err(failed)?;
+            let arn = &opened.service.arn;
+            let found = match opened.service.kind {
+                Kind::Ecs => aws.ecs.service(arn).await,
+                Kind::AppRunner => aws.session.app_runner_service(arn).await,
+            };
+            let found = found.map_err(failed)?;
             let found = found.ok_or_else(|| {
                 CapError::NotFound(format!("service {} is gone", opened.service.arn))
             })?;
@@ -116,7 +132,7 @@ impl<T: Send + 'static> HostServiceWithStore<T> for Powers {
                 running: found.running,
                 deployments: deployments.collect(),
                 events: events.collect(),
-                alarms: found.alarms,
+                alarms: alarms(&aws, found.alarms).await,
             })
         }
         .await)
@@ -130,11 +146,11 @@ impl<T: Send + 'static> HostServiceWithStore<T> for Powers {
         Ok(async {
             let aws = reach(&opened.session)?;
             let _place = opened.session.budget()?;
-            let found = aws
-                .ecs
-                .stopped_tasks(&opened.service.arn)
-                .await
-                .map_err(failed)?;
+            let found = match opened.service.kind {
+                Kind::Ecs => aws.ecs.stopped_tasks(&opened.service.arn).await,
+                Kind::AppRunner => Ok(Vec::new()),
+            };
+            let found = found.map_err(failed)?;
             let run = &opened.session.run;
             // A reason may repeat what a container said.
             let redacted = |text: String| run.redacted(text.as_bytes());
@@ -171,6 +187,7 @@ impl<T: Send + 'static> HostServiceWithStore<T> for Powers {
             stack,
             resource,
             arn,
+            kind,
         } = opened.service;
         let call = Call {
             effect,
@@ -183,7 +200,13 @@ impl<T: Send + 'static> HostServiceWithStore<T> for Powers {
             Ok(aws) => aws,
             Err(error) => return Ok(Err(error)),
         };
-        let work = async move { aws.ecs.force_deployment(&arn).await.map_err(failed) };
+        let work = async move {
+            match kind {
+                Kind::Ecs => aws.ecs.force_deployment(&arn).await,
+                Kind::AppRunner => aws.session.start_app_runner_deployment(&arn).await,
+            }
+            .map_err(failed)
+        };
         Ok(opened.session.mutate(call, scope, work).await)
     }
 }
@@ -202,17 +225,36 @@ async fn find(
         .resource(&stack, &resource)
         .await
         .map_err(failed)?;
-    match found {
-        None => Ok(None),
-        Some((arn, kind)) if kind == SERVICE => Ok(Some(Service {
+    let Some((arn, found)) = found else {
+        return Ok(None);
+    };
+    match KINDS.iter().find(|(name, _)| *name == found) {
+        Some((_, kind)) => Ok(Some(Service {
             stack,
             resource,
             arn,
+            kind: *kind,
         })),
-        Some((_, kind)) => Err(CapError::Other(format!(
-            "{resource} of stack {stack} is a {kind}, not a service"
+        None => Err(CapError::Other(format!(
+            "{resource} of stack {stack} is a {found}, not a service"
         ))),
     }
+}
+
+/// Alarms with their states. Who may not ask for these still sees the rest.
+async fn alarms(aws: &Aws, names: Vec<String>) -> Vec<(String, String)> {
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let known = aws.session.alarms(&names).await.unwrap_or_default();
+    let state = |name: &String| {
+        let found = known.iter().find(|(known, _)| known == name);
+        found.map(|(_, state)| state.clone()).unwrap_or_default()
+    };
+    names
+        .into_iter()
+        .map(|name| (name.clone(), state(&name)))
+        .collect()
 }
 
 impl logs::Host for View<'_> {}

@@ -125,6 +125,8 @@ pub struct CloudFormation {
     client: Client,
     stacks: Arc<Kept<Option<StackState>>>,
     templates: Arc<Kept<Option<String>>>,
+    /// ARNs by name: a deleted stack is found by its ARN alone.
+    ids: Arc<Mutex<HashMap<String, String>>>,
 }
 
 impl CloudFormation {
@@ -134,6 +136,7 @@ impl CloudFormation {
             client: Client::new(session.config()),
             stacks: Arc::default(),
             templates: Arc::default(),
+            ids: Arc::default(),
         }
     }
 
@@ -156,9 +159,13 @@ impl CloudFormation {
         let what = format!("look at stack {stack} (cloudformation DescribeStacks)");
         let answer = self.client.describe_stacks().stack_name(stack).send().await;
         let found = absent(answer.map_err(|error| AwsError::of(what, &error)))?;
-        Ok(found
-            .and_then(|answer| answer.stacks.unwrap_or_default().into_iter().next())
-            .map(state))
+        let found = found.and_then(|answer| answer.stacks.unwrap_or_default().into_iter().next());
+        let found = found.map(state);
+        if let Some(found) = &found {
+            let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+            ids.insert(stack.to_owned(), found.id.clone());
+        }
+        Ok(found)
     }
 
     /// The template as it was submitted; none when there is no such stack.
@@ -186,7 +193,8 @@ impl CloudFormation {
             .filter(|body| !body.is_empty()))
     }
 
-    /// Events from `since` (milliseconds since 1970) on, oldest first; of these only what came after the event `seen`.
+    /// Events from `since` (milliseconds since 1970) on, oldest first; of these only what came after the event `seen`. A
+    /// stack that was there when this run looked tells how it was deleted.
     ///
     /// # Errors
     /// When AWS does not answer, or refuses.
@@ -196,6 +204,28 @@ impl CloudFormation {
         since: u64,
         seen: Option<&str>,
     ) -> Result<Vec<StackEvent>, WireError> {
+        if let Some(events) = self.read_events(stack, since, seen).await? {
+            return Ok(events);
+        }
+        let id = {
+            let ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+            ids.get(stack).cloned()
+        };
+        match id {
+            Some(id) => Ok(self
+                .read_events(&id, since, seen)
+                .await?
+                .unwrap_or_default()),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn read_events(
+        &self,
+        stack: &str,
+        since: u64,
+        seen: Option<&str>,
+    ) -> Result<Option<Vec<StackEvent>>, WireError> {
         let mut newest_first = Vec::new();
         let mut next = None;
         'pages: loop {
@@ -203,7 +233,7 @@ impl CloudFormation {
             let request = self.client.describe_stack_events().stack_name(stack);
             let answer = request.set_next_token(next).send().await;
             let Some(page) = absent(answer.map_err(|error| AwsError::of(what, &error)))? else {
-                break;
+                return Ok(None);
             };
             for event in page.stack_events.unwrap_or_default() {
                 let event = happened(event);
@@ -221,7 +251,7 @@ impl CloudFormation {
             }
         }
         newest_first.reverse();
-        Ok(newest_first)
+        Ok(Some(newest_first))
     }
 
     /// The physical id and type of a resource; none when the stack has none of that name.

@@ -91,6 +91,16 @@ impl Session {
         }
     }
 
+    /// With a configuration that somebody has already.
+    pub fn of(config: SdkConfig) -> Self {
+        let region = config.region().map(ToString::to_string);
+        Self {
+            region: region.unwrap_or_default(),
+            role: None,
+            config,
+        }
+    }
+
     /// Its region.
     pub fn region(&self) -> &str {
         &self.region

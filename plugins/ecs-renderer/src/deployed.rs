@@ -55,6 +55,73 @@ pub(crate) fn keep(template: &mut Value, deployed: &Node, workload: &str) {
     });
 }
 
+/// Where a template differs at every render.
+const MARKS: [&str; 2] = [
+    "Metadata.Version",
+    "Resources.DynamicDesiredCountAction.Properties.UpdateID",
+];
+
+/// Lets a template that is otherwise the deployed one keep its version and its random id: then there is nothing to do.
+/// Whatever changes gets new ones: the number of tasks is looked up anew.
+pub(crate) fn keep_marks(template: &mut Value, deployed: &Node) {
+    let mut marked = template.clone();
+    for path in MARKS {
+        if let Some((path, key)) = path.rsplit_once('.') {
+            let ours = path
+                .split('.')
+                .try_fold(&mut marked, |at, key| at.get_mut(key));
+            let theirs = path.split('.').try_fold(deployed, |at, key| at.get(key));
+            if let (Some(ours), Some(theirs)) = (ours, theirs) {
+                keep_text(ours, theirs, key);
+            }
+        }
+    }
+    let mut theirs = canonical(&Value::from_node(deployed));
+    let mut ours = canonical(&marked);
+    for side in [&mut ours, &mut theirs] {
+        // What a manifest says in a comment changes nothing.
+        if let Some(metadata) = side.get_mut("Metadata").and_then(Json::as_object_mut) {
+            metadata.remove("Manifest");
+        }
+    }
+    if ours == theirs {
+        *template = marked;
+    }
+}
+
+/// A template in one form: long intrinsics, texts without their quotes, no order of keys.
+fn canonical(value: &Value) -> Json {
+    let attribute = |body: Json| match body.as_str().and_then(|text| text.split_once('.')) {
+        Some((resource, name)) => Json::from(vec![resource, name]),
+        None => body,
+    };
+    match value.bare() {
+        Value::Raw(text) | Value::Text(text) => Json::from(text.as_ref()),
+        Value::List(items) => Json::Array(items.iter().map(canonical).collect()),
+        Value::Map(entries) => {
+            let entry = |(key, value): &(std::borrow::Cow<'static, str>, Value)| {
+                let body = canonical(value);
+                let body = match key.as_ref() {
+                    "Fn::GetAtt" => attribute(body),
+                    _ => body,
+                };
+                (key.to_string(), body)
+            };
+            Json::Object(entries.iter().map(entry).collect())
+        }
+        Value::Call(name, body) => {
+            let body = canonical(body);
+            let (key, body) = match name.as_ref() {
+                "Ref" | "Condition" => (name.to_string(), body),
+                "GetAtt" => ("Fn::GetAtt".to_owned(), attribute(body)),
+                name => (format!("Fn::{name}"), body),
+            };
+            Json::Object([(key, body)].into_iter().collect())
+        }
+        Value::Absent | Value::From(..) => Json::Null,
+    }
+}
+
 /// Calls `with` for the entries that both have in a section.
 fn each(
     template: &mut Value,

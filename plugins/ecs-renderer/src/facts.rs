@@ -42,6 +42,9 @@ pub struct Facts {
     /// functions that ours does not replace, are kept. None for a workload without a stack.
     #[serde(default)]
     pub deployed_template: Option<String>,
+    /// The parameters that this stack has.
+    #[serde(default)]
+    pub deployed_parameters: Option<BTreeMap<String, String>>,
     /// What `http.alb` can resolve to.
     #[serde(default)]
     pub load_balancers: Vec<LoadBalancer>,

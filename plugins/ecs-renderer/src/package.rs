@@ -225,6 +225,14 @@ fn render(
     }
     // After it: what the project wants of a text counts more than what is there.
     patches::apply(&mut template, request.overrides, sources, findings);
+    let there = facts.deployed_parameters.as_ref();
+    let same_values = there.is_none_or(|there| {
+        let mut values = file.parameters.iter();
+        values.all(|(name, value)| there.get(name) == Some(value))
+    });
+    if let Some(deployed) = deployed.as_ref().filter(|_| same_values) {
+        deployed::keep_marks(&mut template, deployed);
+    }
     let is_site = manifest.kind == WorkloadType::StaticSite && facts.deployment.is_some();
     let mapping = is_site.then(|| handover::mapping(&site_files, facts));
     let handover = handover::document(

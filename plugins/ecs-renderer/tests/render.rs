@@ -980,3 +980,30 @@ fn an_addon_that_names_files_of_the_project_renders_but_is_not_deployed() {
     let refusal = project.facts(deploying).refusal();
     assert!(refusal.contains("`lambdas/a` is of this project") && refusal.contains("addons/f.yml"));
 }
+
+#[test]
+fn only_what_changes_gets_a_new_version_and_a_new_id() {
+    let rest = "http: {path: /}\ncount: {range: 1-2, cpu_percentage: 70}\n";
+    let first = Project::new(WEB, rest).render().expect("valid");
+    let deployed = first
+        .template
+        .replace("v1.29.0", "v1.20.0")
+        .replace("5a1f0c3e", "00000000");
+    let again = |rest: &str| {
+        let project = Project::new(WEB, rest);
+        let project = project.facts(|facts| facts.deployed_template = Some(deployed.clone()));
+        project.render().expect("valid").template
+    };
+    assert_eq!(again(rest), deployed);
+    let changed = again(&format!("{rest}cpu: 512\nvariables: {{A: b}}\n"));
+    assert!(changed.contains("v1.29.0") && changed.contains("5a1f0c3e"));
+    let other = Project::new(WEB, rest).facts(|facts| {
+        facts.deployed_template = Some(deployed.clone());
+        facts.deployed_parameters = Some(BTreeMap::from([("TaskCPU".into(), "1024".into())]));
+    });
+    let other = other.render().expect("valid").template;
+    assert!(
+        other.contains("5a1f0c3e"),
+        "a parameter changes: tasks are counted anew"
+    );
+}

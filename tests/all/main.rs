@@ -10,7 +10,7 @@
 //! * [`wire`], [`deploy`]: real servers.
 //! * [`package`]: Copilot's workspaces without AWS.
 //! * [`custom_resources`]: the Lambda functions of stacks, with node.
-//! * [`aws`]: Copilot's commands against an AWS on this machine.
+//! * [`copilot`]: what Copilot's commands gather of an AWS on this machine.
 //! * [`docs`]: what the documentation says.
 //! * [`conformance`]: scores against recorded behaviour of the tools that plimsoll replaces.
 #![expect(
@@ -31,6 +31,7 @@ mod aws;
 mod bundle;
 mod cli;
 mod conformance;
+mod copilot;
 mod custom_resources;
 mod deploy;
 mod docs;

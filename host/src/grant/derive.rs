@@ -135,7 +135,7 @@ fn docker(envelope: &Envelope) -> DockerGrants {
     let volumes = envelope.volumes.iter().chain(volumes);
     docker
         .mounts
-        .extend(volumes.filter_map(|source| MountPattern::exact(source)));
+        .extend(volumes.filter_map(|source| MountPattern::exact(&braced(source))));
 
     for option in options(envelope) {
         match option.name.as_str() {
@@ -166,6 +166,19 @@ fn docker(envelope: &Envelope) -> DockerGrants {
         path: PathPattern::exact(PROXY_STATE).expect("it is a plain path"),
     });
     docker
+}
+
+/// `$NAME/x` as the host writes it: `${NAME}/x`. What it holds is the host's; that it may be mounted is the manifest's.
+fn braced(source: &str) -> String {
+    let name = source.strip_prefix('$').unwrap_or_default();
+    let end = name
+        .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .unwrap_or(name.len());
+    let (name, rest) = name.split_at(end);
+    match name {
+        "" | "HOME" | "PWD" => source.to_owned(),
+        name => format!("${{{name}}}{rest}"),
+    }
 }
 
 /// All options that the manifest gives to containers.

@@ -42,19 +42,10 @@ pub(super) fn covers_spec(opened: &Opened, spec: &ContainerSpec) -> Result<(), D
         .try_for_each(|(_, value)| covers_value(grants, value, Sink::ContainerEnv))
 }
 
-/// The same where a shell put something in: a variable of the host can't mount what nobody granted.
-fn covers_plain(session: &Session, plain: &Plain) -> Result<(), Denied> {
-    let grants = &session.grants;
+/// The same where a shell put something in: a variable of the host can't make a container somebody else's.
+fn covers_plain(session: &Session, name: &str, plain: &Plain) -> Result<(), Denied> {
     let labels: BTreeMap<String, String> = plain.labels.iter().cloned().collect();
-    let own = |(name, value): &(String, String)| labels.get(name).is_none_or(|is| is == value);
-    match grants.docker.labels.iter().find(|label| !own(label)) {
-        Some((name, _)) => Err(Denied {
-            capability: "docker",
-            request: format!("label {name} with another value than the grants have"),
-            rule: format!("plugins.{}.grants.docker.labels", grants.plugin),
-        }),
-        None => Ok(()),
-    }
+    session.grants.covers_labelled_container(name, &labels)
 }
 
 /// An anonymous volume is nobody's but the container's.
@@ -76,7 +67,7 @@ pub(super) async fn create_and_start(
     let expanded = Expanded::of(session, host, values(spec)).await?;
     let plain = plain(run, &expanded, spec)?;
     // What a shell put in is judged as if it had stood there.
-    covers_plain(session, &plain).map_err(|denied| session.deny(denied.on(host)))?;
+    covers_plain(session, &spec.name, &plain).map_err(|denied| session.deny(denied.on(host)))?;
     let mut env = Vec::new();
     for (name, value) in &spec.env {
         let text = expanded.text(run, value, Readers::Recipient)?;

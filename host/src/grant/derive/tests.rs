@@ -102,7 +102,7 @@ fn nothing_else_is() {
         grants.covers_mount("app-dbx/data"),
         grants.covers_option("privileged", "true"),
         grants.covers_option("cap-add", "ALL"),
-        grants.covers_exec("app-web-1", &["kamal-proxy"]),
+        grants.covers_exec("other-web-1", &["kamal-proxy"]),
         grants.covers_exec("kamal-proxy", &["sh"]),
         grants.covers_read_file("kamal-proxy", "/etc/passwd"),
         grants.covers_command(&["true"]),
@@ -138,6 +138,12 @@ fn what_kamal_leaves_to_the_servers_shells_is_granted_word_for_word() {
     ] {
         assert!(grants.covers_command(words).is_err(), "{words:?}");
     }
+    let text = "volumes: ['$DISK/x:/x', '$PWD/y:/y']";
+    let envelope = Envelope::read(&[("f", text)], None).expect("it is a map");
+    let mounts = Grants::from_envelope("d", &envelope, Facts::default());
+    assert_eq!(mounts.covers_mount("${DISK}/x"), Ok(()));
+    assert_eq!(mounts.covers_mount("./y"), Ok(()));
+    assert!(mounts.covers_mount("${DISK}/y").is_err());
     assert_eq!(grants.covers_write("/srv/logs"), Ok(()));
     assert_eq!(grants.covers_write("app-db/data"), Ok(()));
     assert!(grants.covers_write("/srv/logs/x").is_err());

@@ -108,8 +108,12 @@ pub(super) fn recipe(
     no_cache: bool,
 ) -> Result<Build, DeployError> {
     let argument = |(name, value): &(String, Vec<Part>)| {
-        let value = resolved(host, value)?;
-        Ok((name.clone(), value))
+        let value = match value.as_slice() {
+            // Without a value it is the deployer's own variable, and not given when there is none.
+            [Part::Inherit(own)] => host.project.environment.get(own).cloned(),
+            value => Some(resolved(host, value)?),
+        };
+        Ok(value.map(|value| (name.clone(), value)))
     };
     let builder = wanted.builder.as_ref();
     Ok(Build {
@@ -123,6 +127,7 @@ pub(super) fn recipe(
             .args
             .iter()
             .map(argument)
+            .filter_map(Result::transpose)
             .collect::<Result<_, DeployError>>()?,
         target: wanted.target.clone(),
         labels: wanted.labels.clone(),

@@ -20,35 +20,15 @@ use crate::manifest::{
 };
 use crate::pipeline::{DeployError, Goal, Host, Request};
 use crate::plan::printable;
-use crate::plugin::configuration::{Bundled, Configuration};
+use crate::plugin::configuration::Configuration;
 use crate::plugin::{Plugins, SelectError, select};
 use crate::report::{Event, Finding, Reporter};
+use crate::sandbox::Sandbox;
 use crate::sandbox::aot::Cache;
-use crate::sandbox::{Role, Sandbox};
 use crate::secret::SecretStore;
 use crate::wire::git::Repository;
 use crate::wire::ssh::{ConfigFiles, Proxy};
 use crate::wire::{Hidden, SshConfig, shell};
-
-/// Plugins of the bundle, as `plimsoll.yml` may name them.
-pub(super) const BUNDLED: &[Bundled] = &[
-    Bundled {
-        name: "ssh-renderer",
-        role: Role::Renderer,
-    },
-    Bundled {
-        name: "text-differ",
-        role: Role::Differ,
-    },
-    Bundled {
-        name: "baseline-policy",
-        role: Role::Policy,
-    },
-    Bundled {
-        name: "ssh-driver",
-        role: Role::Driver,
-    },
-];
 
 /// A host that is ready for a request.
 ///
@@ -162,7 +142,7 @@ pub(super) fn read_configuration(
     let Some(file) = &project.configuration else {
         return Ok(Configuration::default());
     };
-    Configuration::parse(&file.path, &file.text, BUNDLED).map_err(|found| {
+    Configuration::parse(&file.path, &file.text, &select::nameable()).map_err(|found| {
         let findings = found
             .iter()
             .map(|diagnostic| finding(diagnostic, &project.show(diagnostic)))

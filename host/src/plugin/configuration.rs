@@ -190,8 +190,13 @@ impl Reader<'_> {
             let Some(plugin) = self.plugin(entry) else {
                 continue;
             };
-            let same =
-                |known: &&PluginEntry| known.role == plugin.role && plugin.role != Role::Policy;
+            // Two of the bundle are for different targets.
+            let bundled = |entry: &PluginEntry| entry.source == Source::Bundle;
+            let same = |known: &&PluginEntry| {
+                known.role == plugin.role
+                    && plugin.role != Role::Policy
+                    && !(bundled(known) && bundled(&plugin))
+            };
             if let Some(first) = plugins.iter().find(same) {
                 let role = plugin.role.name();
                 let message = format!(

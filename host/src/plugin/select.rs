@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
 
-use super::configuration::{Configuration, PluginEntry, Source};
+use super::configuration::{Bundled, Configuration, PluginEntry, Source};
 use super::lockfile::{LOCK_FILE, Lock, LockError};
 use crate::grant::Grants;
 use crate::manifest::Diagnostic;
@@ -113,6 +113,24 @@ pub enum Target {
     Ssh,
 }
 
+/// The default components of every target, as `plimsoll.yml` may name them.
+pub fn nameable() -> Vec<Bundled> {
+    bundle::COMPONENTS
+        .iter()
+        .filter_map(|component| {
+            Some(Bundled {
+                name: component.name,
+                role: role(component)?,
+            })
+        })
+        .collect()
+}
+
+fn role(component: &bundle::Component) -> Option<Role> {
+    let mut roles = Role::ALL.into_iter();
+    roles.find(|role| role.name() == component.role)
+}
+
 /// All default components, of every target.
 pub fn all_bundled() -> impl Iterator<Item = Plugin> {
     bundle::COMPONENTS.iter().filter_map(embedded)
@@ -132,9 +150,7 @@ pub fn bundled(target: Target) -> impl Iterator<Item = Plugin> {
 }
 
 fn embedded(component: &bundle::Component) -> Option<Plugin> {
-    let role = Role::ALL
-        .into_iter()
-        .find(|role| role.name() == component.role)?;
+    let role = role(component)?;
     Some(Plugin {
         name: component.name.to_owned(),
         role,
@@ -219,12 +235,15 @@ impl Plugins {
                     }
                 }
                 None => {
-                    let own = all.iter().find(|plugin| plugin.name == entry.name).cloned();
+                    // What is said of another target's component is for another project.
+                    let Some(own) = all.iter().find(|plugin| plugin.name == entry.name) else {
+                        continue;
+                    };
                     Plugin {
                         settings: entry.settings.to_string(),
                         grants: entry.grants.written.clone(),
                         derived: entry.grants.derived,
-                        ..own.unwrap_or_else(|| blank(entry))
+                        ..own.clone()
                     }
                 }
             };
@@ -280,5 +299,26 @@ fn blank(entry: &PluginEntry) -> Plugin {
         settings: entry.settings.to_string(),
         grants: entry.grants.written.clone(),
         derived: entry.grants.derived,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_component_can_be_named_and_means_something_for_its_own_target() {
+        let text =
+            "plugins:\n  ecs-renderer: {settings: {a: 1}}\n  ssh-renderer: {settings: {b: 2}}\n";
+        let configuration = Configuration::parse("plimsoll.yml", text, &nameable()).expect("right");
+        let nowhere = Path::new("/nowhere");
+        let plugins =
+            Plugins::of(nowhere, &configuration, &Grants::none(""), Target::Ssh).expect("there");
+        assert_eq!(plugins.renderer.name, "ssh-renderer");
+        assert_eq!(plugins.renderer.settings, r#"{"b":2}"#);
+        assert!(!plugins.renderer.bytes.is_empty());
+        let named: Vec<&str> = nameable().iter().map(|bundled| bundled.name).collect();
+        let there: Vec<String> = all_bundled().map(|plugin| plugin.name).collect();
+        assert_eq!(named, there);
     }
 }

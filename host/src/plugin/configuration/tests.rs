@@ -1,7 +1,11 @@
 use super::*;
 use crate::{grant::Sink, manifest::render_diagnostic};
 
-const BUNDLE: [Bundled; 4] = [
+const BUNDLE: [Bundled; 5] = [
+    Bundled {
+        name: "ecs-renderer",
+        role: Role::Renderer,
+    },
     Bundled {
         name: "ssh-renderer",
         role: Role::Renderer,

@@ -208,6 +208,20 @@ fn option(
             }
             return Ok(());
         }
+        "network-alias" => {
+            let first = host
+                .get("NetworkMode")
+                .and_then(Json::as_str)
+                .unwrap_or("bridge");
+            let endpoint = body
+                .get_mut("NetworkingConfig")
+                .and_then(|networking| networking.get_mut("EndpointsConfig"))
+                .and_then(|endpoints| endpoints.get_mut(first))
+                .and_then(Json::as_object_mut);
+            let endpoint = endpoint.ok_or("there is no network to have another name in")?;
+            push(endpoint, "Aliases", json!(value));
+            return Ok(());
+        }
         "env" => {
             push(body, "Env", json!(value));
             return Ok(());
@@ -248,6 +262,15 @@ fn read(name: &str, value: &str) -> Result<(Field, Json), String> {
         "interactive" => (Body("OpenStdin"), flag(value)?),
         "stop-timeout" => (Body("StopTimeout"), number(value)?),
 
+        "annotation" => {
+            pair().map(|(key, v)| (HostEntry("Annotations", key.to_owned()), json!(v)))?
+        }
+        "blkio-weight" => (Host("BlkioWeight"), number(value)?),
+        "volume-driver" => (Host("VolumeDriver"), text()),
+        "isolation" => (Host("Isolation"), text()),
+        "link" => (HostItem("Links"), text()),
+        "volumes-from" => (HostItem("VolumesFrom"), text()),
+        "health-start-interval" => (health("StartInterval"), nanoseconds(value)?),
         "cpuset-cpus" => (Host("CpusetCpus"), text()),
         "cpuset-mems" => (Host("CpusetMems"), text()),
         "cgroup-parent" => (Host("CgroupParent"), text()),
@@ -574,6 +597,12 @@ mod tests {
             ),
             ("label", "a=b=c", "/Labels/a", json!("b=c")),
             ("env", "A=1", "/Env/0", json!("A=1")),
+            (
+                "network-alias",
+                "web",
+                "/NetworkingConfig/EndpointsConfig/kamal/Aliases",
+                json!(["web"]),
+            ),
             (
                 "network",
                 "other",

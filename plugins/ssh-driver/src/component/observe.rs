@@ -130,11 +130,17 @@ async fn read<'a>(
     });
     if look.routes {
         let routes = route::targets(&proxy.state);
-        // A proxy that was not looked at routes all the same.
-        let found = facts.proxy.get_or_insert_default();
-        found.routes = routes;
-        if !look.proxy {
-            found.running = true;
+        match &mut facts.proxy {
+            Some(found) => found.routes = routes,
+            None if look.proxy => {}
+            // One that was not looked at routes all the same.
+            None => {
+                facts.proxy = Some(ProxyFacts {
+                    image: String::new(),
+                    running: true,
+                    routes,
+                });
+            }
         }
     }
     let current = desired.roles_on(host).into_iter().filter_map(|(role, _)| {

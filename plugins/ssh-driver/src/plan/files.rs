@@ -56,8 +56,11 @@ pub fn plan(input: &Input<'_>, host: &str, boots: &[(String, Boot)]) -> Option<S
                 extracted(input, name, new),
                 volume(input, name, new),
             ));
-            let current = boot.current.as_deref();
-            let old = current.and_then(|name| crate::observed::version(release, &boot.role, name));
+            // By the name it has now: it may have to clear it for the new one.
+            let facts = input.facts.get(host);
+            let current = facts.and_then(|facts| facts.current(release, &boot.role));
+            let old =
+                current.and_then(|one| crate::observed::version(release, &boot.role, &one.name));
             if let Some(old) = old.filter(|old| old != new) {
                 let there = merge(
                     "assets-to-old",

@@ -1,4 +1,5 @@
-//! `remove`: the application, the proxy unless others need it, and the accessories with their data.
+//! `remove`: the application, the accessories with their data, and the proxy unless others need it: last, as what it routes
+//! to is taken out of it first.
 
 use crate::plan::{Input, Proposal, Refusal, accessory, app, proxy};
 

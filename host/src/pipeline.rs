@@ -78,6 +78,8 @@ pub struct Request {
     pub version: Option<String>,
     /// `--destination`.
     pub destination: Option<String>,
+    /// Show the plan before it is carried out.
+    pub shows_plan: bool,
     /// Approve without asking.
     pub yes: bool,
     /// `--diff`: the difference alone is shown, and Copilot's question asked.

@@ -9,6 +9,7 @@
 )]
 
 mod json;
+mod log;
 mod question;
 mod terminal;
 mod tree;
@@ -17,9 +18,11 @@ pub use json::changes;
 pub use tree::Shown;
 
 use std::io::{self, BufRead, IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
+use self::log::Log;
 use crate::plan::{Plan, printable};
 use crate::wit::policy::exports::plimsoll::deploy::policy::Violation;
 use crate::wit::progress::Phase;
@@ -141,6 +144,7 @@ pub struct Reporter {
     unattended: bool,
     started: Instant,
     screen: Mutex<Screen>,
+    log: Mutex<Option<Log>>,
 }
 
 /// What stands at the bottom of the terminal.
@@ -163,7 +167,36 @@ impl Reporter {
             unattended: false,
             started: Instant::now(),
             screen: Mutex::default(),
+            log: Mutex::default(),
         }
+    }
+
+    /// From here on everything is also written into a new file of this folder, until [`Reporter::end_log`].
+    ///
+    /// # Errors
+    /// When the file can't be made.
+    pub fn begin_log(
+        &self,
+        folder: &Path,
+        destination: Option<&str>,
+        command: &str,
+    ) -> io::Result<()> {
+        let log = Log::create(folder, destination, command, SystemTime::now())?;
+        *self.log() = Some(log);
+        Ok(())
+    }
+
+    /// Ends the file with how it went, and says where it is.
+    pub fn end_log(&self, failure: Option<&str>) {
+        let ended = self.log().take();
+        if let Some(log) = ended {
+            let path = log.end(failure, self.elapsed());
+            let _ = writeln!(io::stderr(), "Logs written to {}", path.display());
+        }
+    }
+
+    fn log(&self) -> MutexGuard<'_, Option<Log>> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says less of what is under way when nobody follows along, as with `CI=true`.
@@ -173,11 +206,20 @@ impl Reporter {
         self
     }
 
+    /// How much is shown.
+    pub fn verbosity(&self) -> Verbosity {
+        self.verbosity
+    }
+
     /// Shows one event.
     pub fn emit(&self, event: &Event<'_>) {
         let mut screen = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
         if let Event::Tree(items) = event {
             return self.grow(&mut screen, items);
+        }
+        if let Some(log) = self.log().as_mut() {
+            let (out, err) = terminal::lines(event, Verbosity::Verbose, true, false);
+            log.write(&out.into_iter().chain(err).collect::<String>());
         }
         let (out, err) = match self.format {
             Format::Json => (json::line(event).map(|json| format!("{json}\n")), None),

@@ -11,6 +11,7 @@ use super::session::{Call, covers_value};
 use super::{Answer, Powers, View};
 use crate::grant::Sink;
 use crate::plan::canonical;
+use crate::report::{Event, Verbosity};
 use crate::wire::hook;
 use crate::wit::hook::{Host, HostWithStore, Output};
 use crate::wit::types::{CapError, Part};
@@ -95,10 +96,36 @@ pub(crate) async fn run_hook(
     let output = hook::run(&run.hooks.join(name), &run.project, &pairs, HOOK)
         .await
         .map_err(|error| from_wire(&error))?;
+    let text = run.redacted(&output.text);
+    if output.code == 0 {
+        tell(run, name, &text);
+    }
     Ok(Output {
         code: output.code,
-        text: run.redacted(&output.text),
+        text,
     })
+}
+
+/// Shows what a hook said, as far as `hooks_output` and the command line want. A failed hook's words are in its error.
+fn tell(run: &Run, name: &str, text: &str) {
+    let verbose = run.reporter.verbosity() == Verbosity::Verbose;
+    match run.hook_output(name) {
+        Some("quiet") if !verbose => {}
+        Some("verbose") if run.reporter.verbosity() > Verbosity::Quiet => {
+            let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            let title = format!("hook {name}");
+            run.reporter.emit(&Event::Detail {
+                title: &title,
+                lines: &lines,
+            });
+        }
+        Some(_) | None => text.lines().for_each(|line| {
+            run.reporter.emit(&Event::Line {
+                subject: name,
+                line,
+            });
+        }),
+    }
 }
 
 #[cfg(test)]

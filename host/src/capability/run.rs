@@ -69,6 +69,7 @@ pub struct Run {
     /// Files of the project that go to servers.
     pub files: PlacedFiles,
     redactor: OnceLock<Redactor>,
+    hooks_output: OnceLock<Vec<(Option<String>, String)>>,
     in_flight: Arc<Mutex<Vec<(u64, String)>>>,
 }
 
@@ -146,6 +147,7 @@ impl Run {
             also_hidden: parts.also_hidden,
             files: parts.files,
             redactor: OnceLock::new(),
+            hooks_output: OnceLock::new(),
             in_flight: Arc::default(),
         })
     }
@@ -280,6 +282,22 @@ impl Run {
                     .chain(also),
             )
         })
+    }
+
+    /// Notes how much of hooks' output is shown: a hook's name, or none for all, and `quiet` or `verbose`.
+    pub fn show_hooks(&self, levels: Vec<(Option<String>, String)>) {
+        // A run has one project.
+        let _ = self.hooks_output.set(levels);
+    }
+
+    /// How much of a hook's output is shown, when the project says so.
+    pub(crate) fn hook_output(&self, name: &str) -> Option<&str> {
+        let levels = self.hooks_output.get()?;
+        let own = levels
+            .iter()
+            .find(|(hook, _)| hook.as_deref() == Some(name));
+        let all = || levels.iter().find(|(hook, _)| hook.is_none());
+        own.or_else(all).map(|(_, level)| level.as_str())
     }
 
     /// Notes the texts of the rendered documents: components have them already.

@@ -110,6 +110,8 @@ pub struct Wanted {
     pub facts: Option<PathBuf>,
     /// Where to record one.
     pub save_facts: Option<PathBuf>,
+    /// Show the plan before it is carried out.
+    pub shows_plan: bool,
     /// What renderer and driver are told.
     pub asked: serde_json::Value,
     /// The name plimsoll was called by, for commands that it names.
@@ -123,6 +125,7 @@ impl Default for Wanted {
             no_cache: false,
             facts: None,
             save_facts: None,
+            shows_plan: true,
             asked: json!({ "command": "deploy" }),
             program: "plimsoll",
         }

@@ -98,9 +98,31 @@ impl Ground {
                 self.reporter.clone(),
             )
             .await?;
+            self.log(&request, &host)?;
             path(&request, &host).await
         });
+        let failure = result.as_ref().err().map(ToString::to_string);
+        self.reporter.end_log(failure.as_deref());
         self.end(result)
+    }
+
+    /// Opens the log that the project wants of commands that change something.
+    fn log(&self, request: &Request, host: &Host) -> Result<(), DeployError> {
+        let Some(folder) = &host.project.envelope.log_folder else {
+            return Ok(());
+        };
+        if request.goal != Goal::Deploy {
+            return Ok(());
+        }
+        let (folder, destination) = (host.project.path(folder), request.destination.as_deref());
+        self.reporter
+            .begin_log(&folder, destination, request.command())
+            .map_err(|error| {
+                DeployError::Project(format!(
+                    "failed to make a log in {}: {error}",
+                    folder.display()
+                ))
+            })
     }
 
     /// Says how it ended.

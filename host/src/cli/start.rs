@@ -73,10 +73,12 @@ pub(super) async fn start(
         project: project.root.clone(),
         secrets,
     });
+    run.show_hooks(project.envelope.hooks_output.clone());
     let request = Request {
         goal,
         deployment_id,
         asked: wanted.asked.clone(),
+        shows_plan: wanted.shows_plan,
         version: target
             .version
             .clone()

@@ -43,7 +43,9 @@ pub async fn deploy(request: &Request, host: &Host) -> Result<Verdict, DeployErr
             violations: &judged,
         },
     };
-    host.reporter.emit(&shown);
+    if request.shows_plan || request.diff {
+        host.reporter.emit(&shown);
+    }
     if plan.is_empty() {
         return Ok(host.nothing_to_do(&plan));
     }

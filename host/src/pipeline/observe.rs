@@ -108,12 +108,6 @@ pub(super) async fn run_hooks(
                 text: output.text,
             });
         }
-        for line in output.text.lines() {
-            host.reporter.emit(&Event::Line {
-                subject: &point.name,
-                line,
-            });
-        }
     }
     Ok(())
 }

@@ -66,6 +66,8 @@ impl Call {
         Wanted {
             yes: face == Face::Kamal || self.is("yes") || self.is("confirmed"),
             no_cache: self.is("no-cache"),
+            // Kamal has no plan that anybody expects to see.
+            shows_plan: face == Face::Plimsoll || self.is("verbose"),
             asked: self.asked(face),
             program: face.program(),
             ..Wanted::default()

@@ -29,7 +29,7 @@ pub struct SshConfig {
     pub agent: Option<PathBuf>,
     /// How to get there when not directly.
     pub proxy: Option<Proxy>,
-    /// For the TCP connection to each address.
+    /// For the TCP connection to each address, unless a configuration file says `ConnectTimeout`.
     pub connect_timeout: Duration,
     /// How often a failed name resolution is repeated.
     pub dns_retries: u32,
@@ -69,7 +69,7 @@ impl Default for SshConfig {
             keys_only: false,
             agent: None,
             proxy: None,
-            connect_timeout: Duration::from_secs(15),
+            connect_timeout: Duration::from_secs(10),
             dns_retries: 3,
             files: ConfigFiles::Default,
             home: None,
@@ -90,6 +90,7 @@ pub(super) struct Settings {
     pub(super) keys_only: bool,
     pub(super) proxy: Option<Proxy>,
     pub(super) known_hosts: KnownHosts,
+    pub(super) connect_timeout: Duration,
 }
 
 impl SshConfig {
@@ -174,6 +175,7 @@ impl SshConfig {
                 files: known_hosts,
                 accept_new: !found.strict.unwrap_or(false),
             },
+            connect_timeout: found.connect_timeout.unwrap_or(self.connect_timeout),
             host,
             port,
             user,
@@ -229,6 +231,7 @@ struct Found {
     proxy_settled: bool,
     known_hosts: Option<Vec<String>>,
     strict: Option<bool>,
+    connect_timeout: Option<Duration>,
 }
 
 impl Found {
@@ -258,6 +261,12 @@ impl Found {
                 }
                 "hostname" => set(&mut self.host_name, value),
                 "user" => set(&mut self.user, value),
+                "connecttimeout" => {
+                    // `none`, and what is no number, leave it at the default.
+                    if let Ok(seconds) = value.parse() {
+                        set(&mut self.connect_timeout, Duration::from_secs(seconds));
+                    }
+                }
                 "port" => {
                     if let Ok(port) = value.parse() {
                         set(&mut self.port, port);
@@ -360,6 +369,7 @@ Host web-* !web-9
   ProxyJump ops@bastion:2200
   UserKnownHostsFile /a /b
   StrictHostKeyChecking yes
+  ConnectTimeout 3
 
 Match user nobody
   User nobody
@@ -401,6 +411,8 @@ Host *
         assert!(web.keys_only && web.keys_named && !web.known_hosts.accept_new);
         assert_eq!(web.proxy, Some(Proxy::Jump("ops@bastion:2200".into())));
         assert_eq!(web.known_hosts.files[..2], ["/a", "/b"].map(PathBuf::from));
+
+        assert_eq!(web.connect_timeout, Duration::from_secs(3));
 
         let other = settings("web-9", &SshConfig::default(), TEXT);
         assert_eq!((other.user.as_str(), other.port), ("fallback", 22));

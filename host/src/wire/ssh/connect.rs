@@ -148,13 +148,13 @@ async fn dial(settings: &Settings, config: &SshConfig) -> Result<Stream, WireErr
     };
     let mut why = "the name has no address".to_owned();
     for address in addresses {
-        match timeout(config.connect_timeout, network::tcp(address)).await {
+        match timeout(settings.connect_timeout, network::tcp(address)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => why = plain(&error),
             Err(_) => {
                 why = format!(
                     "no answer within {} s",
-                    config.connect_timeout.as_secs_f32()
+                    settings.connect_timeout.as_secs_f32()
                 )
             }
         }

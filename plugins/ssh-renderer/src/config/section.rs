@@ -73,14 +73,25 @@ pub fn check(root: &Node, findings: &mut Findings) {
                 .help(format!("add `{key}`"));
         }
     }
-    for (key, why) in [
-        ("output", "plimsoll keeps its own journal"),
-        ("sshkit", "plimsoll has no such limits"),
+    let otel = root.dig(&["output", "otel"]);
+    for (key, path, there, why) in [
+        (
+            "output",
+            "output/otel",
+            otel,
+            "plimsoll keeps its own journal",
+        ),
+        (
+            "sshkit",
+            "sshkit",
+            root.get("sshkit"),
+            "plimsoll has no such limits",
+        ),
     ] {
-        if root.get(key).is_some_and(Node::is_present) {
+        if there.is_some_and(Node::is_present) {
             findings.note(
                 "without-effect",
-                format!("{key}: has no effect, {why}"),
+                format!("{path}: has no effect, {why}"),
                 root.key_at(key),
             );
         }

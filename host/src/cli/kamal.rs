@@ -22,7 +22,7 @@ use super::arguments::Target;
 use super::footing::Footing;
 use super::run::{Ground, fail};
 use super::start;
-use crate::pipeline::{DeployError, Goal, images, registry, servers, terminal};
+use crate::pipeline::{DeployError, Goal, images, registry, servers, show, terminal};
 use crate::report::{Format, Reporter, Verbosity};
 use crate::wire::shell;
 pub(super) use asked::Face;
@@ -159,6 +159,9 @@ fn carry_out(ground: Ground, face: Face, call: &Call, target: &Target) -> ExitCo
     let goal = Goal::Deploy;
     match route(call, &wanted.asked) {
         Route::Deploy => ground.run(goal, target, &wanted),
+        Route::Show => ground.walk(Goal::Plan, target, &wanted, async |request, host| {
+            show::show(request, host).await.map(|()| None)
+        }),
         Route::Images => ground.walk(goal, target, &wanted, async |request, host| {
             images::images(request, host).await.map(Some)
         }),
@@ -188,10 +191,15 @@ fn carry_out(ground: Ground, face: Face, call: &Call, target: &Target) -> ExitCo
     }
 }
 
+/// Commands of `app`, `proxy` and `accessory` that change nothing.
+const LOOKS: &[&str] = &["details", "containers", "images", "version", "logs"];
+
 /// Which path a command takes.
 enum Route {
     /// Renderer, differ, policies, driver.
     Deploy,
+    /// The driver looks, and says what it sees.
+    Show,
     /// The image alone.
     Images,
     /// Logins and the registry on this machine.
@@ -210,6 +218,14 @@ fn route(call: &Call, asked: &serde_json::Value) -> Route {
     match call.command.path {
         _ if terminal::needs_terminal(asked) => Route::Terminal,
         "build push" | "build pull" | "build deliver" | "build dev" => Route::Images,
+        "details" | "audit" | "lock status" => Route::Show,
+        "app stale_containers" if !call.is("stop") => Route::Show,
+        "proxy boot_config" if asked["action"] == "get" => Route::Show,
+        _ if matches!(call.command.group(), Some("app" | "proxy" | "accessory"))
+            && LOOKS.contains(&call.command.name()) =>
+        {
+            Route::Show
+        }
         "server exec" => Route::Servers,
         "config" => Route::Config,
         path if path.starts_with("registry ") => Route::Registry,
@@ -269,4 +285,83 @@ fn misused(face: Face, misuse: &Misuse) -> ExitCode {
         Face::Plimsoll => 2,
     };
     fail(&reporter, text, &hints, code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routed(line: &str) -> &'static str {
+        let argv: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        let Ok(Asked::Run(call)) = parse(&argv, &[]) else {
+            panic!("{line} is no command");
+        };
+        match route(&call, &call.wanted(Face::Kamal).asked) {
+            Route::Deploy => "deploy",
+            Route::Show => "show",
+            Route::Images => "images",
+            Route::Registry => "registry",
+            Route::Servers => "servers",
+            Route::Terminal => "terminal",
+            Route::Config => "config",
+            Route::Here => "here",
+        }
+    }
+
+    #[test]
+    fn every_command_takes_the_path_it_needs() {
+        for (path, lines) in [
+            (
+                "deploy",
+                &[
+                    "deploy",
+                    "app boot",
+                    "app stale_containers -s",
+                    "prune images",
+                    "lock release",
+                    "app exec ls",
+                    "proxy boot_config set",
+                ][..],
+            ),
+            (
+                "show",
+                &[
+                    "details",
+                    "audit",
+                    "lock status",
+                    "app images",
+                    "app version",
+                    "app logs",
+                    "app stale_containers",
+                    "proxy details",
+                    "proxy boot_config get",
+                    "accessory logs db",
+                ],
+            ),
+            (
+                "images",
+                &["build push", "build pull", "build deliver", "build dev"],
+            ),
+            ("registry", &["registry login", "registry remove"]),
+            ("servers", &["server exec uptime"]),
+            (
+                "terminal",
+                &[
+                    "app exec -i sh",
+                    "server exec -i top",
+                    "app logs -f",
+                    "accessory logs db -f",
+                ],
+            ),
+            ("config", &["config"]),
+            (
+                "here",
+                &["version", "docs", "init", "build details", "secrets print"],
+            ),
+        ] {
+            for line in lines {
+                assert_eq!(routed(line), path, "{line}");
+            }
+        }
+    }
 }

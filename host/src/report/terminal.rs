@@ -75,20 +75,23 @@ pub(super) fn lines(
                 .collect();
             (None, Some(format!("  {title}\n{body}")))
         }
-        Event::Report { host, title, lines } => (Some(report(*host, title, lines)), None),
+        Event::Report { host, title, lines } => (Some(report(*host, title, lines, shown)), None),
         Event::Verdict(verdict) => (Some(verdict_line(verdict)), None),
     }
 }
 
-fn report(host: Option<&str>, title: &str, lines: &[String]) -> String {
+/// Under the heading that Kamal gives it: scripts look for `App Host: …`.
+fn report(host: Option<&str>, title: &str, lines: &[String], headed: bool) -> String {
     let heading = match (host, title) {
-        (Some(host), "") => format!("{host}\n"),
-        (Some(host), title) => format!("{title} on {host}\n"),
+        _ if !headed => String::new(),
+        (Some(host), "") => format!("Host: {host}\n"),
+        (Some(host), title) => format!("{title} Host: {host}\n"),
         (None, "") => String::new(),
         (None, title) => format!("{title}\n"),
     };
+    let end = if host.is_some() { "\n" } else { "" };
     let lines = lines.iter().map(|line| format!("{}\n", printable(line)));
-    printable(&heading) + &lines.collect::<String>()
+    printable(&heading) + &lines.collect::<String>() + end
 }
 
 fn severity_word(severity: Severity) -> &'static str {

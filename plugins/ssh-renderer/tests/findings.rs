@@ -276,7 +276,7 @@ fn filters_that_match_nothing_are_told() {
 #[test]
 fn doubtful_things_are_warned_about_and_still_rendered() {
     let text = format!(
-        "{GOOD}servers: [h1, 12]\nlabels: {{a: b}}\nlabels: {{c: d}}\noutput: {{file: {{path: log}}}}\n"
+        "{GOOD}servers: [h1, 12]\nlabels: {{a: b}}\nlabels: {{c: d}}\noutput: {{otel: {{endpoint: 'http://o'}}}}\n"
     );
     let output = rendered(&text, Options::default()).expect("renders");
     let codes: Vec<&str> = output.diagnostics.iter().map(|d| d.code).collect();

@@ -281,7 +281,7 @@ impl Deploy {
         let lines = ended.stdout.lines().chain(ended.stderr.lines());
         self.reports.borrow_mut().push(Report {
             host: Some(promise.subject.clone()),
-            title: String::new(),
+            title: "App".to_owned(),
             lines: lines.map(str::to_owned).collect(),
         });
     }

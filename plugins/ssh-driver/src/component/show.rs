@@ -30,10 +30,10 @@ pub(super) async fn show(
 ) -> Result<Vec<Report>, CapError> {
     match what {
         Show::LockStatus => lock_status(desired).await,
-        Show::Audit => over_hosts(&desired.all_hosts(), |host| audit(desired, host)).await,
-        Show::BootConfig => over_hosts(&desired.proxy_hosts(), boot_config).await,
+        Show::Audit => over_hosts("App", &desired.all_hosts(), |host| audit(desired, host)).await,
+        Show::BootConfig => over_hosts("Proxy", &desired.proxy_hosts(), boot_config).await,
         Show::ProxyLogs(logs) => {
-            over_hosts(&desired.proxy_hosts(), |host| {
+            over_hosts("Proxy", &desired.proxy_hosts(), |host| {
                 lines(host, Proxy::CONTAINER.to_owned(), logs)
             })
             .await
@@ -42,7 +42,7 @@ pub(super) async fn show(
             let named = desired.accessories_named(name);
             let all = named.iter().map(|(host, _, accessory)| async {
                 let lines = lines(host, accessory.container.clone(), logs).await?;
-                Ok(report(host, String::new(), lines))
+                Ok(report(host, format!("Accessory {name}"), lines))
             });
             world::all(all).await
         }
@@ -67,12 +67,13 @@ fn report(host: &str, title: String, lines: Vec<String>) -> Report {
 }
 
 async fn over_hosts<'a, F: Future<Output = Result<Vec<String>, CapError>>>(
+    title: &str,
     hosts: &[&'a str],
     read: impl Fn(&'a str) -> F,
 ) -> Result<Vec<Report>, CapError> {
     let reads = hosts.iter().map(|host| async {
         let lines = read(host).await?;
-        Ok(report(host, String::new(), lines))
+        Ok(report(host, title.to_owned(), lines))
     });
     world::all(reads).await
 }
@@ -199,26 +200,28 @@ async fn tables(
         };
         match what {
             Show::Details => {
-                add("proxy", proxy());
-                add("app", text::containers(running()));
-                add("accessories", accessories(None));
+                add("Proxy", proxy());
+                add("App", text::containers(running()));
+                add("Accessories", accessories(None));
             }
-            Show::AppDetails => add("", text::containers(running())),
-            Show::AppContainers => add("", text::containers(of_app())),
-            Show::AppImages => add("", text::images(&facts)),
+            Show::AppDetails => add("App", text::containers(running())),
+            Show::AppContainers => add("App", text::containers(of_app())),
+            Show::AppImages => add("App", text::images(&facts)),
             Show::AppVersion => {
                 let versions = roles().filter_map(|(role, _)| {
                     let current = facts.current(release, role)?;
                     observed::version(release, role, &current.name)
                 });
-                add("", versions.take(1).collect());
+                add("App", versions.take(1).collect());
             }
             Show::StaleContainers => {
                 let stale = roles().flat_map(|(role, _)| text::stale(&facts, release, role));
-                add("", stale.collect());
+                add("App", stale.collect());
             }
-            Show::ProxyDetails => add("", proxy()),
-            Show::AccessoryDetails { name } => add("", accessories(Some(name))),
+            Show::ProxyDetails => add("Proxy", proxy()),
+            Show::AccessoryDetails { name } => {
+                add(&format!("Accessory {name}"), accessories(Some(name)));
+            }
             Show::Audit
             | Show::LockStatus
             | Show::AppLogs(_)

@@ -170,6 +170,7 @@ pub(super) async fn ready(
         asked: asked(command, flags),
         version: Some(version.unwrap_or_else(|| "latest".to_owned())),
         destination: Some(chosen.environment.clone()),
+        shows_plan: true,
         yes: consent.yes,
         diff: consent.diff,
         skip_push: false,

@@ -1,5 +1,8 @@
-//! Scores against recorded behaviour of AWS Copilot, in `../shared/conformance`: data that is not part of this project.
+//! Scores against recorded behaviour of AWS Copilot and of Kamal, in `../shared/conformance`: data that is not part of
+//! this project.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -54,4 +57,95 @@ fn copilots_templates_refusals_and_differences_are_ours() {
         "{printed}\n{}",
         String::from_utf8_lossy(&score.stderr)
     );
+}
+
+/// The adapter, `tests/conformance`.
+fn adapter(arguments: &[&Path]) {
+    let done = Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--package", "conformance", "--"])
+        .args(arguments)
+        .status()
+        .unwrap();
+    assert!(done.success(), "{arguments:?}");
+}
+
+/// Names of the vectors that pass, of all, by the scorer of the set.
+fn passing(data: &Path, arguments: &[&Path]) -> (BTreeSet<String>, usize) {
+    let score = Command::new("python3")
+        .arg(data.join("compare.py"))
+        .args(["--json", "--max", "0"])
+        .args(arguments)
+        .output()
+        .unwrap();
+    let said: serde_json::Value = serde_json::from_slice(&score.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&score.stderr)));
+    let cases = said["cases"].as_object().unwrap();
+    let passing = cases
+        .iter()
+        .filter(|(_, case)| case["pass"] == true)
+        .map(|(id, _)| id.clone());
+    (passing.collect(), cases.len())
+}
+
+/// What has passed once keeps passing: `tests/conformance/passing/SET.txt` has the names. `CONFORMANCE_ACCEPT=1` writes
+/// them anew.
+fn hold(set: &str, passing: &BTreeSet<String>, of: usize) {
+    let list = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../tests/conformance/passing")
+        .join(set)
+        .with_extension("txt");
+    let text = fs::read_to_string(&list).unwrap_or_default();
+    let held: BTreeSet<String> = text.lines().map(str::to_owned).collect();
+    let lost: Vec<&String> = held.difference(passing).collect();
+    let won: Vec<&String> = passing.difference(&held).collect();
+    println!(
+        "{set}: {} of {of} pass; not on the list yet: {won:?}",
+        passing.len()
+    );
+    if std::env::var_os("CONFORMANCE_ACCEPT").is_some() {
+        let names: String = passing.iter().map(|name| format!("{name}\n")).collect();
+        fs::create_dir_all(list.parent().unwrap()).unwrap();
+        return fs::write(&list, names).unwrap();
+    }
+    assert!(lost.is_empty(), "{set}: these passed before: {lost:?}");
+}
+
+#[test]
+fn what_kamal_does_to_its_hosts_is_what_we_do() {
+    let Some(data) = data("kamal") else { return };
+    let folder = Folder::new();
+    let (cases, out) = (data.join("cases/visible"), folder.path().join("cases"));
+    adapter(&[Path::new("cases"), &cases, &out]);
+    let (names, of) = passing(&data, &[Path::new("--batch"), &cases, &out]);
+    hold("cases", &names, of);
+}
+
+#[test]
+fn configurations_are_taken_and_refused_as_kamal_does() {
+    let Some(data) = data("kamal") else { return };
+    let folder = Folder::new();
+    let (cases, out) = (
+        data.join("config/visible/cases.json"),
+        folder.path().join("config.json"),
+    );
+    adapter(&[Path::new("config"), &cases, &out]);
+    let (names, of) = passing(&data, &[Path::new("--config"), &cases, &out]);
+    hold("config", &names, of);
+}
+
+#[test]
+fn values_are_read_and_written_as_kamal_does() {
+    let Some(data) = data("kamal") else { return };
+    let folder = Folder::new();
+    let (vectors, out) = (data.join("text/visible"), folder.path().join("text"));
+    adapter(&[Path::new("text"), &vectors, &out]);
+    let (mut all, mut count) = (BTreeSet::new(), 0);
+    for entry in fs::read_dir(&vectors).unwrap() {
+        let file = entry.unwrap().path();
+        let answers = out.join(file.file_name().unwrap());
+        let (names, of) = passing(&data, &[Path::new("--text"), &file, &answers]);
+        all.extend(names);
+        count += of;
+    }
+    hold("text", &all, count);
 }

@@ -24,6 +24,8 @@ pub struct Given {
     pub selected: Option<Selected>,
     /// The command: `["app", "boot"]`, with an alias resolved.
     pub command: Vec<String>,
+    /// Containers as Kamal would have made them.
+    pub prior: crate::prior::Prior,
     /// Text of the manifests, for values whose written form the servers don't see.
     pub text: String,
 }
@@ -143,6 +145,7 @@ impl Given {
         }
         let selected = config.as_ref().and_then(|config| selected(config, &flags));
         Self {
+            prior: crate::prior::Prior::of(&project, &store),
             secrets: store.names().into_iter().collect(),
             text: project
                 .files

@@ -62,6 +62,29 @@ fn prepared(folder: &Path) -> Result<Prepared, Box<dyn std::error::Error>> {
         let mut inner = world.lock();
         let described = inner.case.state.hosts.clone();
         for (name, described) in described {
+            let app = lock.trim_start_matches("lock-");
+            folders(inner.host(&name), app)?;
+            let here = inner.host(&name);
+            let home = here.home.display().to_string();
+            for container in &mut here.containers {
+                let Some(role) = container.labels.get("role").cloned() else {
+                    continue;
+                };
+                let destination = container
+                    .labels
+                    .get("destination")
+                    .filter(|name| !name.is_empty());
+                let prefix = match destination {
+                    Some(destination) => format!("{service}-{role}-{destination}-"),
+                    None => format!("{service}-{role}-"),
+                };
+                let version = container.name.strip_prefix(&prefix).unwrap_or_default();
+                let image = &container.image;
+                let body = given
+                    .prior
+                    .body(&name, &role, &container.name, version, image, &home);
+                container.body = body.unwrap_or_default();
+            }
             shell::settle(inner.host(&name), &described, &lock)?;
         }
     }
@@ -76,4 +99,24 @@ fn prepared(folder: &Path) -> Result<Prepared, Box<dyn std::error::Error>> {
         network: Some(Box::new(Simulated::new(world.clone(), authority))),
     };
     Ok((world, given, footing))
+}
+
+/// Folders that Kamal had made on a host, for what is there.
+fn folders(host: &mut crate::world::Host, app: &str) -> std::io::Result<()> {
+    let mut names = vec![".kamal".to_owned()];
+    for container in &host.containers {
+        match container.labels.get("role") {
+            Some(_) => names.extend([
+                format!(".kamal/apps/{app}"),
+                format!(".kamal/proxy/apps-config/{app}"),
+            ]),
+            None if container.name == crate::world::PROXY => {
+                names.push(".kamal/proxy/apps-config".to_owned());
+            }
+            None => names.push(container.name.clone()),
+        }
+    }
+    names
+        .iter()
+        .try_for_each(|name| fs::create_dir_all(host.home.join(name)))
 }

@@ -23,6 +23,7 @@ pub mod given;
 pub mod inside;
 pub mod network;
 pub mod normal;
+pub mod prior;
 pub mod registry;
 pub mod shell;
 pub mod sshd;

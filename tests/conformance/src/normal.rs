@@ -193,6 +193,7 @@ fn described(facts: &Facts<'_>, host: &str) -> bool {
 
 fn lock(facts: &Facts<'_>) -> Json {
     let (mut name, mut details, mut released, mut asked) = (None, None, false, false);
+    let mut wanted = None;
     for seen in &facts.inner.seen {
         match &seen.what {
             What::LockTaken {
@@ -202,7 +203,13 @@ fn lock(facts: &Facts<'_>) -> Json {
                 (name, details, released) = (Some(taken.clone()), Some(said.clone()), false);
             }
             What::LockGone { .. } => released = true,
-            What::Ran { line, .. } if line.contains("lock-") => asked = true,
+            What::Ran { line, .. } if line.contains("lock-") => {
+                asked = true;
+                wanted = line.split("lock-").nth(1).map(|rest| {
+                    let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"_-.".contains(c));
+                    format!("lock-{}", &rest[..end.unwrap_or(rest.len())])
+                });
+            }
             _ => {}
         }
     }
@@ -216,8 +223,11 @@ fn lock(facts: &Facts<'_>) -> Json {
             .find_map(|line| line.strip_prefix(key))
             .map(str::trim)
     };
+    let acquired = name.is_some();
+    let only_looked_at = facts.is(&["lock", "status"]) || facts.is(&["lock", "release"]);
+    let name = name.or(wanted.filter(|_| !only_looked_at));
     json!({
-        "name": name, "acquired": name.is_some(), "released": released,
+        "name": name, "acquired": acquired, "released": released,
         "message": line("Message:"), "version": line("Version:"),
     })
 }

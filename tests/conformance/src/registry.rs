@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -73,11 +74,14 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request: Request<Incoming>| {
-        let answer = answer(&world, &name, &request);
+        let (world, name) = (world.clone(), name.clone());
         async move {
-            // What is put there is taken, whatever it is.
-            let _ = http_body_util::BodyExt::collect(request.into_body()).await;
-            Ok::<_, Infallible>(answer)
+            let (head, body) = request.into_parts();
+            let body = http_body_util::BodyExt::collect(body).await;
+            let body = body
+                .map(http_body_util::Collected::to_bytes)
+                .unwrap_or_default();
+            Ok::<_, Infallible>(answer(&world, &name, &head, &body))
         }
     });
     // It ends when the client leaves.
@@ -86,8 +90,8 @@ where
         .await;
 }
 
-fn answer(world: &World, name: &str, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    let path = request.uri().path();
+fn answer(world: &World, name: &str, request: &Parts, body: &[u8]) -> Response<Full<Bytes>> {
+    let path = request.uri.path();
     let respond = |status: StatusCode, digest: Option<String>, body: &str| {
         let mut response = Response::builder()
             .status(status)
@@ -119,13 +123,22 @@ fn answer(world: &World, name: &str, request: &Request<Incoming>) -> Response<Fu
             "{\"errors\": [{\"message\": \"manifest unknown\"}]}",
         );
     }
-    if request.method() == hyper::Method::PUT {
-        return respond(StatusCode::CREATED, None, "");
+    if request.method == hyper::Method::PUT {
+        let digest = format!(
+            "sha256:{}",
+            crate::world::hex(&String::from_utf8_lossy(body))
+        );
+        world
+            .lock()
+            .put
+            .insert(canonical(&reference), digest.clone());
+        return respond(StatusCode::CREATED, Some(digest), "");
     }
     let digest = if tag.starts_with("sha256:") {
         tag.to_owned()
     } else {
-        manifest(&canonical(&reference))
+        let put = world.lock().put.get(&canonical(&reference)).cloned();
+        put.unwrap_or_else(|| manifest(&canonical(&reference)))
     };
     respond(StatusCode::OK, Some(digest), "{\"schemaVersion\": 2}")
 }

@@ -33,6 +33,8 @@ pub struct Inner {
     pub service: String,
     /// Repository of the application's images, with its registry.
     pub repository: String,
+    /// Digests of manifests that were put into registries, by reference.
+    pub put: BTreeMap<String, String>,
     /// Names that the secrets files define.
     pub secrets: Vec<String>,
     /// Sessions of builds, by id.
@@ -368,6 +370,7 @@ impl World {
             seen: Vec::new(),
             service: service.to_owned(),
             repository: repository.to_owned(),
+            put: BTreeMap::new(),
             secrets: Vec::new(),
             sessions: BTreeMap::new(),
             met: BTreeMap::new(),

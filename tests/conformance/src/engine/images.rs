@@ -108,13 +108,17 @@ async fn pull(call: &Call) -> Answer {
         Some(_) => BTreeMap::new(),
         None => inner.image_labels(&reference),
     };
+    let put = inner.put.get(&reference).cloned();
+    let digest = put.unwrap_or_else(|| manifest(&reference));
     let host = inner.host(&call.host);
     let id = image_id(&reference);
     host.labels.remove(&id);
     host.put_image(&reference, &id, labels);
+    let named = format!("{}@{digest}", repository(&reference));
+    host.digests.entry(id).or_default().insert(named);
     lines(&[
         json!({"status": format!("Pulling from {}", repository(&reference)), "id": "latest"}),
-        json!({"status": format!("Digest: {}", manifest(&reference))}),
+        json!({"status": format!("Digest: {digest}")}),
         json!({"status": format!("Status: Downloaded newer image for {reference}")}),
     ])
 }

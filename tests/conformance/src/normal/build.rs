@@ -239,7 +239,7 @@ fn pack(facts: &Facts<'_>, record: &Record, flags: &Flags, plain: &[String]) -> 
     json!({
         "kind": "pack", "image": plain.first(), "platform": one_of(flags, &["platform"]), "builder": one_of(flags, &["builder", "B"]),
         "buildpacks": all_of(flags, &["buildpack", "b"]), "tags": all_of(flags, &["t", "tag"]),
-        "clear_cache": flags.contains_key("clear-cache"), "env": map(&all_of(flags, &["env", "e"])),
+        "clear_cache": flags.contains_key("clear-cache"), "env": env,
         "path": one_of(flags, &["path", "p"]), "creation_time": one_of(flags, &["creation-time"]), "push": pushed,
         "secret_env": [], "clone": cloned(facts, record),
     })

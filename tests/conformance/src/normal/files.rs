@@ -107,25 +107,42 @@ pub(super) fn directories(facts: &Facts<'_>, name: &str) -> Json {
     Json::Array(made.collect())
 }
 
-/// Directories that were removed, without those within them.
+/// Directories that were removed, without what was removed with them by the same command.
 pub(super) fn removed(facts: &Facts<'_>, name: &str) -> BTreeSet<String> {
-    let gone = paths(facts, name, &[Change::Gone]);
-    let whole = |path: &&String| {
-        !gone
-            .iter()
-            .any(|other| path.starts_with(&format!("{other}/")))
+    let mut removed = BTreeSet::new();
+    let mut gone: Vec<&String> = Vec::new();
+    let mut settle = |gone: &mut Vec<&String>| {
+        let whole = |path: &&&String| {
+            !gone
+                .iter()
+                .any(|other| path.starts_with(&format!("{other}/")))
+        };
+        let own = |path: &&&String| {
+            !path.contains("/lock-")
+                && !path.contains("/assets/")
+                && !path.contains(PROXY_PAGES)
+                && !path.ends_with(".new")
+        };
+        removed.extend(
+            gone.iter()
+                .filter(whole)
+                .filter(own)
+                .map(|path| format!("<HOME>/{path}")),
+        );
+        gone.clear();
     };
-    let apps = |path: &&String| {
-        !path.contains("/lock-")
-            && !path.contains("/assets/")
-            && !path.contains(PROXY_PAGES)
-            && !path.ends_with(".new")
-    };
-    gone.iter()
-        .filter(whole)
-        .filter(apps)
-        .map(|path| format!("<HOME>/{path}"))
-        .collect()
+    for seen in facts.on(name) {
+        match &seen.what {
+            What::Ran { .. } => settle(&mut gone),
+            What::File {
+                path,
+                change: Change::Gone,
+            } => gone.push(path),
+            _ => {}
+        }
+    }
+    settle(&mut gone);
+    removed
 }
 
 /// Older error pages went.
@@ -138,6 +155,17 @@ pub(super) fn error_pages_cleaned(facts: &Facts<'_>, name: &str) -> Json {
     }
 }
 
+/// The version that a container was made of.
+fn version_of(body: &Json) -> &str {
+    let env = body["Env"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Json::as_str);
+    let mut versions = env.filter_map(|pair| pair.strip_prefix("KAMAL_VERSION="));
+    versions.next().unwrap_or_default()
+}
+
 /// Assets of roles: their volumes on the host.
 pub(super) fn assets(facts: &Facts<'_>, name: &str) -> Json {
     let Some(host) = home(facts, name) else {
@@ -145,7 +173,7 @@ pub(super) fn assets(facts: &Facts<'_>, name: &str) -> Json {
     };
     let mut entries = Vec::new();
     for seen in facts.on(name) {
-        let What::Created { body, .. } = &seen.what else {
+        let What::Created { name: made, body } = &seen.what else {
             continue;
         };
         let role = body["Labels"]["role"].as_str().unwrap_or_default();
@@ -168,7 +196,7 @@ pub(super) fn assets(facts: &Facts<'_>, name: &str) -> Json {
                     .then(|| format!("{before}/assets/volumes/{folder}"))
             });
             entries.push(json!({
-                "container": format!("{}-{role}-assets", facts.inner.service),
+                "container": format!("{}-assets", made.trim_end_matches(version_of(body)).trim_end_matches('-')),
                 "image": super::container::shown(facts, name, body["Image"].as_str().unwrap_or_default()),
                 "path": path, "volume": volume, "extract_to": format!("{before}/assets/extracted/{version}"),
                 "merged_with": other, "cleaned": cleaned.then_some(true),

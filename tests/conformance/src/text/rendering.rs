@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use release::{Part, Value};
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 use ssh_renderer::config::Config;
 use ssh_renderer::diagnostic::Findings;
 use ssh_renderer::options::Options;

@@ -167,6 +167,7 @@ impl Deploy<'_> {
         let title = format!("Delete stack {}", self.deployment().stack);
         let mut watch = Watch::begin(self.desired, self.stack, title, None).await?;
         self.delete(delete).await?;
+        watch.leaves();
         match self.gone(&mut watch).await? {
             true => Ok(()),
             false => Err(Trouble::Call(CapError::Cancelled)),
@@ -317,7 +318,10 @@ impl Deploy<'_> {
                 self.stack.cancel_update(undo.id.clone()).await,
                 format!("Canceling stack update {stack}"),
             ),
-            _ => (self.delete(undo).await, format!("Delete stack {stack}")),
+            _ => {
+                watch.leaves();
+                (self.delete(undo).await, format!("Delete stack {stack}"))
+            }
         };
         match done {
             Ok(()) => watch.retitle(title),

@@ -51,6 +51,8 @@ pub(super) struct Watch<'a> {
     before: Option<String>,
     has_moved: bool,
     status: String,
+    /// It was asked to be deleted: what is gone has no events to be asked for by its name.
+    leaves: bool,
     begun: u64,
 }
 
@@ -100,6 +102,7 @@ impl<'a> Watch<'a> {
             before: revision,
             has_moved: false,
             status: String::new(),
+            leaves: false,
             begun,
         })
     }
@@ -111,6 +114,11 @@ impl<'a> Watch<'a> {
     /// Another title from here on: what is under way has turned.
     pub(super) fn retitle(&mut self, title: String) {
         self.tree.retitle(title);
+    }
+
+    /// From here on the stack is being deleted.
+    pub(super) fn leaves(&mut self) {
+        self.leaves = true;
     }
 
     /// Looks until it is done, or the user wants something.
@@ -161,6 +169,9 @@ impl<'a> Watch<'a> {
         let mut of_stack = own.iter().filter(|event| self.tree.is_own(event));
         if let Some(last) = of_stack.next_back() {
             self.status.clone_from(&last.status);
+        }
+        if self.leaves && own.is_empty() && self.stack.describe().await?.is_none() {
+            "DELETE_COMPLETE".clone_into(&mut self.status);
         }
         let news = self.tree.take(&own) | parts.contains(&true) | self.remember(rollout);
         self.widen().await;

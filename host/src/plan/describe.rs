@@ -128,7 +128,11 @@ pub fn image(image: &Image) -> String {
             "push it to {}",
             login.server.as_deref().unwrap_or("docker.io")
         ),
-        None => "keep it in this machine's Docker Engine".to_owned(),
+        // The login to ECR is the application's, and belongs to no image.
+        None => match image.reference.split_once('/') {
+            Some((server, _)) if server.contains(".dkr.ecr.") => format!("push it to {server}"),
+            _ => "keep it in this machine's Docker Engine".to_owned(),
+        },
     };
     let line = match &image.build {
         Some(build) => {

@@ -54,7 +54,7 @@ async fn one(
     fits(&chosen.records, &name, kind, flags.force)?;
     let command = format!("{} deploy", kind.group());
     let ready = start::ready(&place, &chosen, &name, flags, consent, &command).await?;
-    carry_out(&ready, &name).await
+    carry_out(&ready, &name, kind).await
 }
 
 /// A service is no job, and a static site has no tasks to start anew.
@@ -88,9 +88,9 @@ pub(super) fn fits(
 }
 
 /// Deploys what is ready, and says how it ended.
-pub(super) async fn carry_out(ready: &Ready, name: &str) -> Result<(), DeployError> {
+pub(super) async fn carry_out(ready: &Ready, name: &str, kind: Kind) -> Result<(), DeployError> {
     let verdict = pipeline::deploy(&ready.request, &ready.host).await?;
-    outcome::tell(ready, name, &verdict).await
+    outcome::tell(ready, name, kind, &verdict).await
 }
 
 /// Runs a command that reaches AWS, with its runtime, to its exit code.

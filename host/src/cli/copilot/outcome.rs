@@ -10,17 +10,19 @@ use crate::report::{Reporter, Verdict};
 use crate::wire::aws::cloudformation::{Freshness, StackState};
 
 /// Says how it ended.
-pub(super) async fn tell(ready: &Ready, name: &str, verdict: &Verdict) -> Result<(), DeployError> {
+pub(super) async fn tell(
+    ready: &Ready,
+    name: &str,
+    kind: Kind,
+    verdict: &Verdict,
+) -> Result<(), DeployError> {
     let reporter = &ready.host.reporter;
     let status = verdict
         .outputs
         .iter()
         .find(|(key, _)| key == "status")
         .map_or("deployed", |(_, status)| status.as_str());
-    let noun = match ready.gathered.facts["workload_type"].as_str() {
-        Some(kind) => Kind::of(kind).noun(),
-        None => "service",
-    };
+    let noun = kind.noun();
     match status {
         "deployed" => {}
         "unchanged" => {

@@ -97,9 +97,10 @@ async fn deploy_one(
         force: flags.force && kind != Some("Static Site"),
         ..flags.clone()
     };
-    let command = format!("{} deploy", Kind::of(kind.unwrap_or_default()).group());
+    let kind = Kind::of(kind.unwrap_or_default());
+    let command = format!("{} deploy", kind.group());
     let ready = start::ready(place, chosen, name, &flags, consent, &command).await?;
-    carry_out(&ready, name).await
+    carry_out(&ready, name, kind).await
 }
 
 /// What was done and what was not, when one of several fails.

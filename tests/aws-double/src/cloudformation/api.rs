@@ -331,6 +331,15 @@ impl Asked<'_> {
                     .read(&change_set.stack, |stack| stack.status.clone())
             )));
         }
+        let status = self
+            .world
+            .read(&change_set.stack, |stack| stack.status.clone());
+        let is_half_done = matches!(status.as_str(), "UPDATE_FAILED" | "CREATE_FAILED");
+        if is_half_done && !self.fields.is_true("DisableRollback") {
+            return Err(Refusal::validation(format!(
+                "This stack is currently in a non-terminal [{status}] state. To update the stack from this state, please use the disable-rollback parameter with update-stack API. To rollback to the last known good state, use the rollback-stack API"
+            )));
+        }
         self.with_change_set(&change_set.id, |it| {
             it.execution = "EXECUTE_COMPLETE".to_owned()
         });

@@ -11,6 +11,7 @@
 //! * [`package`]: Copilot's workspaces without AWS.
 //! * [`custom_resources`]: the Lambda functions of stacks, with node.
 //! * [`copilot`]: what Copilot's commands gather of an AWS on this machine.
+//! * [`svc_deploy`]: Copilot's commands from outside the binary, from nothing to a stable service and through every failure.
 //! * [`docs`]: what the documentation says.
 //! * [`conformance`]: scores against recorded behaviour of the tools that plimsoll replaces.
 #![expect(
@@ -39,4 +40,5 @@ mod layering;
 mod package;
 mod sandbox;
 mod support;
+mod svc_deploy;
 mod wire;

@@ -40,6 +40,13 @@ pub(super) fn package(called: Called, kind: Kind, arguments: &PackageArguments) 
     };
     finish(runtime, arguments.diff, |environment, reporter, runtime| {
         runtime.block_on(async {
+            if arguments.upload_assets {
+                // Said, rather than left out silently.
+                return Err(DeployError::Project(format!(
+                    "--upload-assets is not there yet\nhint: `{} deploy` uploads what it needs, after approval; the template is the same without it",
+                    kind.group()
+                )));
+            }
             let mut asked = Asked::read(arguments, environment, reporter, Some(kind)).await?;
             let pure = pure(environment, reporter)?;
             let mut output = asked.render(&pure).await?;

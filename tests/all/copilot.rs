@@ -229,3 +229,71 @@ fn a_refused_or_silent_aws_is_explained() {
         assert!(!said.contains(secret), "{said}");
     }
 }
+
+#[test]
+fn a_service_is_deployed_and_then_there_is_nothing_to_do() {
+    let cloud = Cloud::shop();
+    let shown = cloud.says(1, "svc deploy --name api --env test");
+    assert!(
+        shown.contains("--yes") && cloud.changes().is_empty(),
+        "{shown}"
+    );
+    let said = cloud.prints(0, "svc deploy --name api --env test --yes");
+    assert!(said.contains("Deployed service api."), "{said}");
+    assert!(
+        said.contains("api.test.shop.local:80 with service discovery"),
+        "{said}"
+    );
+    assert_eq!(
+        cloud.double.stack_status("shop-test-api").as_deref(),
+        Some("CREATE_COMPLETE")
+    );
+    let again = cloud.prints(0, "svc deploy --name api --env test --yes");
+    assert!(again.contains("No changes"), "{again}");
+    let difference = cloud.prints(0, "svc package --name api --env test --diff");
+    assert_eq!(difference, "No changes.\n");
+}
+
+#[test]
+fn a_difference_is_shown_before_anybody_is_asked() {
+    let cloud = Cloud::shop();
+    let output = cloud.run("svc deploy --name api --env test --diff");
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    );
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    assert!(
+        out.contains("+ Resources:") && err.contains("--diff-yes"),
+        "{out}{err}"
+    );
+    assert_eq!(cloud.changes(), Vec::<String>::new());
+    let done = cloud.prints(
+        0,
+        "copilot svc deploy --name api --env test --diff-yes --tag v1",
+    );
+    assert!(
+        done.contains("+ Resources:") && done.contains("Deployed service api."),
+        "{done}"
+    );
+}
+
+#[test]
+fn several_workloads_are_deployed_in_the_order_of_their_groups() {
+    let application = Application::new("shop", "test")
+        .workload("api", "Backend Service")
+        .workload("web", "Backend Service");
+    let cloud = Cloud::new(&application);
+    let web = API.replace("name: api", "name: web");
+    cloud.folder.write("shop/copilot/web/manifest.yml", web);
+    let output = cloud.run("deploy --name web/1,api --env test --yes");
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{err}");
+    assert!(
+        err.contains("Will deploy 2 workloads in the following order.\n1. web\n2. api"),
+        "{err}"
+    );
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    let at = |name: &str| out.find(&format!("Deployed service {name}."));
+    assert!(at("web").is_some() && at("web") < at("api"), "{out}");
+}

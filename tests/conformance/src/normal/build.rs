@@ -236,10 +236,19 @@ fn pack(facts: &Facts<'_>, record: &Record, flags: &Flags, plain: &[String]) -> 
         .filter_map(|r| r.arguments.get(1))
         .chain(by_engine)
         .collect();
+    // `--env NAME` alone takes the value from what pack was called with.
+    let given = |pair: String| match record.env.get(&pair) {
+        Some(value) => format!("{pair}={value}"),
+        None => pair,
+    };
+    let env: Vec<String> = all_of(flags, &["env", "e"])
+        .into_iter()
+        .map(given)
+        .collect();
     json!({
         "kind": "pack", "image": plain.first(), "platform": one_of(flags, &["platform"]), "builder": one_of(flags, &["builder", "B"]),
         "buildpacks": all_of(flags, &["buildpack", "b"]), "tags": all_of(flags, &["t", "tag"]),
-        "clear_cache": flags.contains_key("clear-cache"), "env": env,
+        "clear_cache": flags.contains_key("clear-cache"), "env": map(&env),
         "path": one_of(flags, &["path", "p"]), "creation_time": one_of(flags, &["creation-time"]), "push": pushed,
         "secret_env": [], "clone": cloned(facts, record),
     })

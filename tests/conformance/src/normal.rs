@@ -51,14 +51,17 @@ impl Facts<'_> {
             .seen
             .iter()
             .any(|seen| matches!(seen.what, What::LockTaken { .. }));
-        let done = self.inner.seen.iter().any(|seen| match &seen.what {
-            What::Created { .. }
-            | What::Started { .. }
-            | What::Stopped { .. }
-            | What::Renamed { .. }
-            | What::ImagesPruned { .. } => true,
-            What::Proxy { .. } | What::Tagged { .. } => true,
-            _ => false,
+        let done = self.inner.seen.iter().any(|seen| {
+            matches!(
+                &seen.what,
+                What::Created { .. }
+                    | What::Started { .. }
+                    | What::Stopped { .. }
+                    | What::Renamed { .. }
+                    | What::ImagesPruned { .. }
+                    | What::Proxy { .. }
+                    | What::Tagged { .. }
+            )
         });
         locked && done
     }

@@ -13,9 +13,12 @@ use ssh_renderer::options::{Facts, Options};
 use ssh_renderer::render::{Body, File};
 use ssh_renderer::{Input, render};
 
-/// What roles are on hosts, by host and name of the role, with secrets resolved.
+/// A container's variables, secrets resolved.
+type Variables = Vec<(String, String)>;
+
+/// What roles are on hosts, by host and name of the role.
 #[derive(Default)]
-pub struct Prior(BTreeMap<(String, String), (Plain, Vec<(String, String)>)>);
+pub struct Prior(BTreeMap<(String, String), (Plain, Variables)>);
 
 impl Prior {
     /// The roles of a project.

@@ -103,8 +103,10 @@ pub(super) fn run(
         Ok(environment) => environment,
         Err(error) => return crate::cli::failed(&error.to_string()),
     };
+    // Copilot says less, too, where nobody follows along.
+    let unattended = environment.variable("CI") == Some("true");
     let reporter = Reporter::new(format, Verbosity::Normal, environment.colour());
-    let reporter = Arc::new(reporter);
+    let reporter = Arc::new(reporter.unattended(unattended));
     let runtime = match (called.runtime)() {
         Ok(runtime) => runtime,
         Err(error) => return crate::cli::failed(&format!("failed to start the runtime: {error}")),

@@ -386,7 +386,7 @@ async fn a_secret_is_not_put_where_others_can_read_it_and_never_comes_back() {
             "argv",
             "docker.exec",
             "local",
-            json!({"container": "mine-1", "command": ["echo", {"secret": "KEY"}]}),
+            json!({"container": "mine-1", "command": ["echo", {"secret": "KEY"}], "user": null}),
         ),
         promise(
             "cat",
@@ -470,7 +470,7 @@ async fn a_lock_that_a_driver_leaves_behind_is_given_back() {
         "lock",
         "lock.acquire",
         "local",
-        json!({"host": "local", "path": path, "details": "hostile"}),
+        json!({"host": "local", "path": path, "details": "hostile", "wait": null}),
     )];
     let session = test.session(
         grants,

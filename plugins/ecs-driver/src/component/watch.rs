@@ -130,7 +130,9 @@ impl<'a> Watch<'a> {
                 Ok(news) => {
                     heard = clock::now_unix_ms();
                     self.show(None);
-                    if is_final(&self.status) {
+                    // On its way out, a creation that was cut short fails first.
+                    let ends = !self.leaves || self.status.starts_with("DELETE_");
+                    if ends && is_final(&self.status) {
                         return End::Status(self.status.clone());
                     }
                     match news {

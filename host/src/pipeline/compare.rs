@@ -9,7 +9,10 @@ use crate::wit::types::{Context, Document};
 /// Addresses that a driver keeps for its own plan: not compared.
 const FOR_THE_PLAN: &str = "observed/";
 
-/// Compares.
+/// Addresses of CloudFormation templates.
+const TEMPLATE: &str = "stack/";
+
+/// Compares. Templates come first, by themselves: alone they are shown as Copilot shows them.
 ///
 /// # Errors
 /// When the documents can't be compared.
@@ -19,16 +22,44 @@ pub async fn compare(
     observed: &[Document],
     rendered: &Output,
 ) -> Result<Difference, DeployError> {
+    let compared = |templates: bool| {
+        move |document: &&Document| {
+            document.address.starts_with(TEMPLATE) == templates
+                && !document.address.starts_with(FOR_THE_PLAN)
+        }
+    };
+    let mut whole = Difference {
+        changes: Vec::new(),
+        text: String::new(),
+    };
+    for templates in [true, false] {
+        let of = |documents: &[Document]| -> Vec<Document> {
+            let wanted = documents.iter().filter(compared(templates));
+            wanted.cloned().collect()
+        };
+        let (observed, desired) = (of(observed), of(&rendered.documents));
+        if observed.is_empty() && desired.is_empty() {
+            continue;
+        }
+        let difference = compared_once(host, context, observed, desired).await?;
+        whole.changes.extend(difference.changes);
+        whole.text.push_str(&difference.text);
+    }
+    Ok(whole)
+}
+
+async fn compared_once(
+    host: &Host,
+    context: &Context,
+    observed: Vec<Document>,
+    desired: Vec<Document>,
+) -> Result<Difference, DeployError> {
     let plugin = &host.plugins.differ;
     let (loaded, session) = host.ready(plugin, Stage::Pure)?;
     let input = Input {
         context: host.context(context, plugin),
-        observed: observed
-            .iter()
-            .filter(|document| !document.address.starts_with(FOR_THE_PLAN))
-            .cloned()
-            .collect(),
-        desired: rendered.documents.clone(),
+        observed,
+        desired,
         style: Style::Tree,
     };
     let difference = host.sandbox.diff(&loaded, session, input).await?;

@@ -142,6 +142,17 @@ impl Host {
         }
     }
 
+    /// Reads the project's secrets. Their files may run commands: done here, where waiting is allowed, and before
+    /// anything has to be redacted.
+    async fn read_secrets(&self) -> Result<(), DeployError> {
+        let run = self.run.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            run.redactor();
+        });
+        let read = reading.await;
+        read.map_err(|crash| DeployError::Project(format!("the secrets can't be read: {crash}")))
+    }
+
     /// Says that a stage begins.
     pub fn stage(&self, name: &'static str, text: impl Into<String>) {
         self.reporter.emit(&Event::Stage {

@@ -20,7 +20,7 @@ pub async fn images(request: &Request, host: &Host) -> Result<Verdict, DeployErr
     let context = context(request, host).await?;
     let mut rendered = render(request, host, &context).await?;
     run_hooks(host, &rendered, "before-observe").await?;
-    tokio::task::block_in_place(|| host.run.redactor());
+    host.read_secrets().await?;
     host.listen()?;
     let command = request.command();
     let kept = request.asked["output"]

@@ -27,14 +27,7 @@ pub async fn observe(
     }
     run_hooks(host, rendered, "before-observe").await?;
     host.stage("observe", "Looking at what runs now");
-    // Secrets files may run commands: done here, where waiting is allowed, and before anything has to be redacted.
-    let run = host.run.clone();
-    let evaluated = tokio::task::spawn_blocking(move || {
-        run.redactor();
-    });
-    let evaluated = evaluated.await;
-    evaluated
-        .map_err(|crash| DeployError::Project(format!("the secrets can't be read: {crash}")))?;
+    host.read_secrets().await?;
     let plugin = &host.plugins.driver;
     let (loaded, session) = host.ready(plugin, Stage::Reading)?;
     let observing = host.sandbox.observe(

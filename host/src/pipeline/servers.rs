@@ -29,7 +29,7 @@ pub(super) async fn servers(request: &Request, host: &Host) -> Result<Servers, D
     let context = context(request, host).await?;
     let rendered = render(request, host, &context).await?;
     run_hooks(host, &rendered, "before-observe").await?;
-    tokio::task::block_in_place(|| host.run.redactor());
+    host.read_secrets().await?;
     let release = rendered
         .documents
         .iter()

@@ -16,8 +16,7 @@ pub async fn show(request: &Request, host: &Host) -> Result<(), DeployError> {
     let context = context(request, host).await?;
     let rendered = render(request, host, &context).await?;
     run_hooks(host, &rendered, "before-observe").await?;
-    // Secrets files may run commands: done here, where waiting is allowed, and before anything has to be redacted.
-    tokio::task::block_in_place(|| host.run.redactor());
+    host.read_secrets().await?;
     let plugin = &host.plugins.driver;
     let (loaded, session) = host.ready(plugin, Stage::Reading)?;
     let context = host.context(&context, plugin);

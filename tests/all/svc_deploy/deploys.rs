@@ -138,6 +138,10 @@ fn the_difference_is_shown_after_four_round_trips_at_most() {
     stage.succeed(&SVC);
     stage.write("copilot/api/manifest.yml", &service("two"));
     stage.double.forget_requests();
+    // Long enough that requests that are sent together are seen together.
+    stage
+        .double
+        .rule(Rule::request("*", "*").delayed(std::time::Duration::from_millis(300)));
     // Without a terminal and without a yes it ends at the question.
     let said = stage.run(&["svc", "deploy", "-n", "api", "-e", "test", "--diff"]);
     said.holds(&["one -> two"]);

@@ -112,6 +112,7 @@ fn no_rollback_leaves_the_stack_as_it_failed() {
     assert_eq!(stage.status(STACK), "UPDATE_FAILED");
     // CloudFormation takes nothing else from there.
     stage.fail(&SVC).holds(&["UPDATE_FAILED", "--no-rollback"]);
+    stage.write("copilot/api/manifest.yml", &service("three"));
     stage.succeed(&and(&SVC, &["--no-rollback"]));
     assert_eq!(stage.status(STACK), "UPDATE_COMPLETE");
 }

@@ -254,6 +254,10 @@ impl AwsError {
             Why::Service => {
                 "run it again in a moment; https://health.aws.amazon.com says whether AWS has a problem"
             }
+            // CloudFormation: `Stack:… is in UPDATE_IN_PROGRESS state and can not be updated.`
+            Why::Refused if self.message.contains("_IN_PROGRESS state") => {
+                "somebody else changes the stack: wait until that is done (`aws cloudformation describe-stack-events` tells), then run the same command again"
+            }
             Why::NotFound | Why::Refused => return None,
         };
         Some(text.to_owned())

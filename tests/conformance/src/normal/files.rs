@@ -29,6 +29,14 @@ fn home<'a>(facts: &'a Facts<'_>, host: &str) -> Option<&'a Host> {
     facts.inner.hosts.get(host)
 }
 
+/// Whether the host's user was put into a group.
+pub(super) fn joined_a_group(facts: &Facts<'_>, host: &str) -> bool {
+    let record = |host: &Host| host.home.parent().map(|folder| folder.join("usermod"));
+    home(facts, host)
+        .and_then(record)
+        .is_some_and(|file| file.exists())
+}
+
 /// Owners that were given to paths.
 fn owners(home: &Path) -> BTreeMap<PathBuf, String> {
     let text = fs::read_to_string(home.parent().unwrap_or(home).join("owners")).unwrap_or_default();

@@ -54,10 +54,7 @@ pub(super) fn host(facts: &Facts<'_>, name: &str) -> Json {
         put("docker_missing", json!(true));
         put("docker_installed", json!(true));
     }
-    if facts
-        .on(name)
-        .any(|seen| matches!(&seen.what, What::Ran { line, code: 0 } if line.contains("usermod")))
-    {
+    if files::joined_a_group(facts, name) {
         put("docker_group", json!(true));
     }
     put(
@@ -122,7 +119,12 @@ fn networks(facts: &Facts<'_>, host: &str) -> Json {
         &["accessory", "reboot"],
         &["proxy", "boot"],
     ];
-    let looked_for = ensures.iter().any(|words| facts.is(words)) && facts.got_going();
+    // A command about accessories is about the hosts where it makes one, and looks at all.
+    let concerned = !facts.is(&["accessory"])
+        || facts
+            .on(host)
+            .any(|seen| matches!(seen.what, What::Created { .. }));
+    let looked_for = concerned && ensures.iter().any(|words| facts.is(words)) && facts.got_going();
     once(facts.on(host).filter_map(|seen| match &seen.what {
         What::Network { name, made } if *made || looked_for => Some(json!(name)),
         _ => None,

@@ -76,6 +76,7 @@ pub fn check() -> Result<(), LabError> {
         .chain([tests])
         .try_for_each(|step| run(step, &tally));
     if is_ci() {
+        crate::aws::down()?;
         down(Down::Everything)?;
     }
     let tally = tally.into_inner().unwrap_or_default();

@@ -153,13 +153,15 @@ pub(super) fn removed(facts: &Facts<'_>, name: &str) -> BTreeSet<String> {
     removed
 }
 
-/// Older error pages went.
+/// Older error pages were cleared away, whether there were any or not.
 pub(super) fn error_pages_cleaned(facts: &Facts<'_>, name: &str) -> Json {
-    let gone = paths(facts, name, &[Change::Gone]);
-    if gone.iter().any(|path| path.contains(PROXY_PAGES)) {
-        json!(true)
-    } else {
-        Json::Null
+    let cleared = facts.on(name).any(|seen| {
+        matches!(&seen.what, What::Ran { line, code: 0 }
+            if line.contains("rm -rf") && line.contains("/error_pages"))
+    });
+    match cleared {
+        true => json!(true),
+        false => Json::Null,
     }
 }
 

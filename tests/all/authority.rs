@@ -1,17 +1,13 @@
 //! Every claim about grants and promised effects, with a driver that tries to break it, on a real Docker Engine.
 
-use std::sync::Mutex;
-
 use plimsoll::capability::Stage;
 use plimsoll::grant::Grants;
-use plimsoll::plan::Promises;
 use plimsoll::plugin::configuration::Configuration;
-use plimsoll::sandbox::Role;
-use plimsoll::sandbox::aot::Origin;
-use plimsoll::wit::types::{Context, Effect, Moment};
+use plimsoll::wit::types::Effect;
 use serde_json::{Value as Json, json};
 
-use crate::support::{TestRun, sha256};
+use crate::hostile::{HostileDriver, promise, promised};
+use crate::support::TestRun;
 
 /// Grants as `plimsoll.yml` writes them.
 fn written(grants: &str) -> Grants {
@@ -31,88 +27,20 @@ fn grants() -> Grants {
     )
 }
 
-const ALL: &[&str] = &[
-    "log", "progress", "clock", "secrets", "docker", "ssh", "lock", "hook",
-];
-
-fn promise(id: &str, operation: &str, subject: &str, arguments: Json) -> Effect {
-    let arguments = arguments.to_string();
-    Effect {
-        id: id.into(),
-        operation: operation.into(),
-        subject: subject.into(),
-        arguments,
-        destructive: false,
-        moment: Moment::Always,
-    }
-}
-
-fn context(settings: &Json) -> Context {
-    Context {
-        environment: String::new(),
-        version: "1".into(),
-        deployment_id: "0123456789ab".into(),
-        request: r#"{"command":"deploy"}"#.into(),
-        settings: settings.to_string(),
-    }
-}
-
 /// Runs the calls in `apply` under these promises and answers what came of each.
 async fn apply(test: &TestRun, promises: &[Effect], calls: Json) -> Vec<String> {
     lab::engine::ensure().unwrap();
-    let sandbox = test.sandbox();
-    let bytes = std::fs::read(artifacts::HOSTILE_DRIVER).unwrap();
-    let component = sandbox
-        .component("guest", &sha256(&bytes), &bytes, Origin::ThirdParty)
-        .unwrap();
-    let loaded = sandbox
-        .link("guest", &component, Role::Driver, ALL)
-        .unwrap();
-    let session = test.session(
-        grants(),
-        Stage::Applying(Mutex::new(Promises::of(promises).unwrap())),
-    );
-    let outcome = sandbox
-        .apply(
-            &loaded,
-            session,
-            context(&json!({"apply": calls})),
-            vec![],
-            vec![],
-        )
-        .await
-        .unwrap()
-        .unwrap();
-    outcome
-        .outputs
-        .into_iter()
-        .map(|(_, result)| result)
-        .collect()
+    let session = test.session(grants(), promised(promises));
+    HostileDriver::of_servers(test).apply(session, calls).await
 }
 
 /// Runs the calls in `observe`.
 async fn observe(test: &TestRun, calls: Json) -> Vec<String> {
     lab::engine::ensure().unwrap();
-    let sandbox = test.sandbox();
-    let bytes = std::fs::read(artifacts::HOSTILE_DRIVER).unwrap();
-    let component = sandbox
-        .component("guest", &sha256(&bytes), &bytes, Origin::ThirdParty)
-        .unwrap();
-    let loaded = sandbox
-        .link("guest", &component, Role::Driver, ALL)
-        .unwrap();
     let session = test.session(grants(), Stage::Reading);
-    let observed = sandbox
-        .observe(
-            &loaded,
-            session,
-            context(&json!({"observe": calls})),
-            vec![],
-        )
+    HostileDriver::of_servers(test)
+        .observe(session, calls)
         .await
-        .unwrap()
-        .unwrap();
-    serde_json::from_str(&observed[0].body).unwrap()
 }
 
 #[tokio::test]
@@ -458,27 +386,17 @@ async fn a_lock_that_a_driver_leaves_behind_is_given_back() {
     ));
     let test = TestRun::new();
     lab::engine::ensure().unwrap();
-    let sandbox = test.sandbox();
-    let bytes = std::fs::read(artifacts::HOSTILE_DRIVER).unwrap();
-    let component = sandbox
-        .component("guest", &sha256(&bytes), &bytes, Origin::ThirdParty)
-        .unwrap();
-    let loaded = sandbox
-        .link("guest", &component, Role::Driver, ALL)
-        .unwrap();
     let promises = [promise(
         "lock",
         "lock.acquire",
         "local",
         json!({"host": "local", "path": path, "details": "hostile", "wait": null}),
     )];
-    let session = test.session(
-        grants,
-        Stage::Applying(Mutex::new(Promises::of(&promises).unwrap())),
-    );
-    let calls = json!({"apply": [{"do": "lock", "host": "local", "effect": "lock", "path": path}, {"do": "trap"}]});
-    let result = sandbox
-        .apply(&loaded, session, context(&calls), vec![], vec![])
+    let session = test.session(grants, promised(&promises));
+    let calls =
+        json!([{"do": "lock", "host": "local", "effect": "lock", "path": path}, {"do": "trap"}]);
+    let result = HostileDriver::of_servers(&test)
+        .try_apply(session, calls)
         .await;
     assert!(result.is_err(), "it trapped");
     assert!(home.join(&path).is_dir(), "the lock was taken");

@@ -4,6 +4,7 @@
 //! * [`layering`]: arrows between the host's modules point down.
 //! * [`sandbox`]: every claim about the sandbox, with a component that tries to break it.
 //! * [`authority`]: every claim about grants and promised effects, with a driver that tries to break it.
+//! * [`hostile`]: that driver.
 //! * [`aws`]: stacks, uploads and services on a double of AWS.
 //! * [`bundle`]: the default components in the real sandbox.
 //! * [`cli`]: what a user sees, with wrong input too.
@@ -36,6 +37,7 @@ mod copilot;
 mod custom_resources;
 mod deploy;
 mod docs;
+mod hostile;
 mod layering;
 mod package;
 mod sandbox;

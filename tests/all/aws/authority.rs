@@ -1,86 +1,28 @@
 //! Every claim about grants and promised effects on AWS, with a driver that tries to break it.
 
-use std::sync::Mutex;
-
 use plimsoll::capability::Stage;
-use plimsoll::plan::Promises;
-use plimsoll::sandbox::Role;
-use plimsoll::sandbox::aot::Origin;
-use plimsoll::wit::types::{Context, Effect, Moment};
+use plimsoll::wit::types::Effect;
 use serde_json::{Value as Json, json};
 
 use super::{Account, document};
+use crate::hostile::{HostileDriver, promise, promised};
 use crate::support::{TestRun, sha256};
 
-const ALL: &[&str] = &[
-    "log",
-    "progress",
-    "clock",
-    "interruption",
-    "cloudformation",
-    "s3",
-    "ecs",
-    "logs",
-];
 const TEMPLATE: &str = "Resources:\n  Topic:\n    Type: AWS::SNS::Topic\n";
-
-fn promise(id: &str, operation: &str, subject: &str, arguments: &Json) -> Effect {
-    Effect {
-        id: id.into(),
-        operation: operation.into(),
-        subject: subject.into(),
-        arguments: arguments.to_string(),
-        destructive: false,
-        moment: Moment::Always,
-    }
-}
-
-fn context(settings: &Json) -> Context {
-    Context {
-        environment: "test".into(),
-        version: "1".into(),
-        deployment_id: "0123456789ab".into(),
-        request: r#"{"command":"svc deploy"}"#.into(),
-        settings: settings.to_string(),
-    }
-}
 
 async fn apply(account: &Account, test: &TestRun, promises: &[Effect], calls: Json) -> Vec<String> {
     test.run().approve(&[
         document("stack/api", TEMPLATE),
         document("parameters/api", r#"{"Parameters":{},"Tags":{"team":"a"}}"#),
     ]);
-    let sandbox = test.sandbox();
-    let bytes = std::fs::read(artifacts::HOSTILE_AWS_DRIVER).unwrap();
-    let component = sandbox
-        .component("guest", &sha256(&bytes), &bytes, Origin::ThirdParty)
-        .unwrap();
-    let loaded = sandbox
-        .link("guest", &component, Role::Driver, ALL)
-        .unwrap();
-    let stage = Stage::Applying(Mutex::new(Promises::of(promises).unwrap()));
-    let session = test.session(account.grants(&["env/api.env".to_owned()]), stage);
-    let settings = context(&json!({"apply": calls}));
-    let outcome = sandbox
-        .apply(&loaded, session, settings, vec![], vec![])
-        .await;
-    let outputs = outcome.unwrap().unwrap().outputs;
-    outputs.into_iter().map(|(_, result)| result).collect()
+    let grants = account.grants(&["env/api.env".to_owned()]);
+    let session = test.session(grants, promised(promises));
+    HostileDriver::of_aws(test).apply(session, calls).await
 }
 
 async fn observe(account: &Account, test: &TestRun, calls: Json) -> Vec<String> {
-    let sandbox = test.sandbox();
-    let bytes = std::fs::read(artifacts::HOSTILE_AWS_DRIVER).unwrap();
-    let component = sandbox
-        .component("guest", &sha256(&bytes), &bytes, Origin::ThirdParty)
-        .unwrap();
-    let loaded = sandbox
-        .link("guest", &component, Role::Driver, ALL)
-        .unwrap();
     let session = test.session(account.grants(&[]), Stage::Reading);
-    let settings = context(&json!({"observe": calls}));
-    let observed = sandbox.observe(&loaded, session, settings, vec![]).await;
-    serde_json::from_str(&observed.unwrap().unwrap()[0].body).unwrap()
+    HostileDriver::of_aws(test).observe(session, calls).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,20 +102,12 @@ async fn another_account_or_region_is_refused_altogether() {
     let test = account.run().await;
     let mut grants = account.grants(&[]);
     grants.aws.regions = vec![plimsoll::grant::NamePattern::exact("us-east-1")];
-    let sandbox = test.sandbox();
-    let bytes = std::fs::read(artifacts::HOSTILE_AWS_DRIVER).unwrap();
-    let component = sandbox
-        .component("guest", &sha256(&bytes), &bytes, Origin::ThirdParty)
-        .unwrap();
-    let loaded = sandbox
-        .link("guest", &component, Role::Driver, ALL)
-        .unwrap();
     let session = test.session(grants, Stage::Reading);
-    let calls = json!({"observe": [{"do": "describe", "stack": "demo-test-api"}]});
-    let observed = sandbox
-        .observe(&loaded, session, context(&calls), vec![])
-        .await;
-    let body = observed.unwrap().unwrap()[0].body.clone();
+    let calls = json!([{"do": "describe", "stack": "demo-test-api"}]);
+    let body = HostileDriver::of_aws(&test)
+        .observe(session, calls)
+        .await
+        .concat();
     assert!(body.contains("region") && body.contains("Denied"), "{body}");
 }
 
@@ -192,31 +126,31 @@ async fn on_aws_only_what_was_promised_is_done_and_only_once() {
     let change_set = |template: &str, inputs: &str, role: &str| json!({"input": {"name": "c", "kind": "create", "template": template, "inputs": inputs, "capabilities": ["CAPABILITY_IAM"], "role": role}});
     let stack = "demo-test-api";
     let promises = [
-        promise("put", "s3.put", bucket, &object(key, "stack/api")),
+        promise("put", "s3.put", bucket, object(key, "stack/api")),
         promise(
             "create",
             "cloudformation.create-change-set",
             stack,
-            &change_set(&url, "parameters/api", &role),
+            change_set(&url, "parameters/api", &role),
         ),
         promise(
             "execute",
             "cloudformation.execute-change-set",
             stack,
-            &json!({"name": "c", "rollback": true}),
+            json!({"name": "c", "rollback": true}),
         ),
         promise(
             "delete",
             "cloudformation.delete",
             stack,
-            &json!({"role": role}),
+            json!({"role": role}),
         ),
-        promise("stranger", "s3.put", bucket, &object(key, "stack/web")),
+        promise("stranger", "s3.put", bucket, object(key, "stack/web")),
         promise(
             "digest",
             "s3.put",
             bucket,
-            &object(&format!("local-assets/{}", "0".repeat(64)), "stack/api"),
+            object(&format!("local-assets/{}", "0".repeat(64)), "stack/api"),
         ),
     ];
     let create = |effect: &str, template: &str, inputs: &str| json!({"do": "create", "stack": stack, "effect": effect, "name": "c", "template": template, "inputs": inputs, "role": role});
@@ -275,7 +209,7 @@ async fn a_stack_that_once_worked_is_not_deleted_whatever_was_approved() {
         "delete",
         "cloudformation.delete",
         "demo-test-api",
-        &json!({"role": role}),
+        json!({"role": role}),
     )];
     let calls =
         json!([{"do": "delete", "stack": "demo-test-api", "effect": "delete", "role": role}]);

@@ -56,6 +56,43 @@ pub struct Loaded {
     pre: InstancePre<State>,
 }
 
+/// Calls an export of a component that has no powers, in a store of its own.
+macro_rules! pure {
+    ($sandbox:ident, $plugin:ident, $session:ident, $name:literal: $world:ident, $interface:ident.$call:ident($input:expr)) => {
+        $sandbox
+            .run(
+                $plugin,
+                $session,
+                $name,
+                $sandbox.pure_deadline,
+                async |store, pre| {
+                    let instance = $world::new(pre)?.instantiate_async(&mut *store).await?;
+                    instance.$interface().$call(store, $input).await
+                },
+            )
+            .await
+    };
+}
+
+/// Calls an export of a driver, whose imports run side by side, in a store of its own.
+macro_rules! driven {
+    ($sandbox:ident, $plugin:ident, $session:ident, $deadline:ident, $name:literal: $call:ident($($argument:ident),*)) => {
+        $sandbox
+            .run($plugin, $session, $name, $deadline, async |store, pre| {
+                let instance = DriverPluginPre::new(pre)?.instantiate_async(&mut *store).await?;
+                store
+                    .run_concurrent(async |accessor| {
+                        instance
+                            .plimsoll_deploy_driver()
+                            .$call(accessor, $($argument),*)
+                            .await
+                    })
+                    .await?
+            })
+            .await
+    };
+}
+
 impl Sandbox {
     /// A sandbox; `interrupt` stops whatever runs in it.
     ///
@@ -152,22 +189,7 @@ impl Sandbox {
         session: Arc<Session>,
         input: RendererInput,
     ) -> Result<Result<Vec<Need>, Vec<Diagnostic>>, SandboxError> {
-        self.run(
-            plugin,
-            session,
-            "needs",
-            self.pure_deadline,
-            async |store, pre| {
-                let instance = RendererPluginPre::new(pre)?
-                    .instantiate_async(&mut *store)
-                    .await?;
-                instance
-                    .plimsoll_deploy_renderer()
-                    .call_needs(store, &input)
-                    .await
-            },
-        )
-        .await
+        pure!(self, plugin, session, "needs": RendererPluginPre, plimsoll_deploy_renderer.call_needs(&input))
     }
 
     /// Renders.
@@ -180,22 +202,7 @@ impl Sandbox {
         session: Arc<Session>,
         input: RendererInput,
     ) -> Result<Result<Output, Vec<Diagnostic>>, SandboxError> {
-        self.run(
-            plugin,
-            session,
-            "render",
-            self.pure_deadline,
-            async |store, pre| {
-                let instance = RendererPluginPre::new(pre)?
-                    .instantiate_async(&mut *store)
-                    .await?;
-                instance
-                    .plimsoll_deploy_renderer()
-                    .call_render(store, &input)
-                    .await
-            },
-        )
-        .await
+        pure!(self, plugin, session, "render": RendererPluginPre, plimsoll_deploy_renderer.call_render(&input))
     }
 
     /// Compares.
@@ -208,22 +215,7 @@ impl Sandbox {
         session: Arc<Session>,
         input: DifferInput,
     ) -> Result<Result<Difference, Vec<Diagnostic>>, SandboxError> {
-        self.run(
-            plugin,
-            session,
-            "diff",
-            self.pure_deadline,
-            async |store, pre| {
-                let instance = DifferPluginPre::new(pre)?
-                    .instantiate_async(&mut *store)
-                    .await?;
-                instance
-                    .plimsoll_deploy_differ()
-                    .call_diff(store, &input)
-                    .await
-            },
-        )
-        .await
+        pure!(self, plugin, session, "diff": DifferPluginPre, plimsoll_deploy_differ.call_diff(&input))
     }
 
     /// Judges.
@@ -236,22 +228,7 @@ impl Sandbox {
         session: Arc<Session>,
         input: PolicyInput,
     ) -> Result<Vec<Violation>, SandboxError> {
-        self.run(
-            plugin,
-            session,
-            "check",
-            self.pure_deadline,
-            async |store, pre| {
-                let instance = PolicyPluginPre::new(pre)?
-                    .instantiate_async(&mut *store)
-                    .await?;
-                instance
-                    .plimsoll_deploy_policy()
-                    .call_check(store, &input)
-                    .await
-            },
-        )
-        .await
+        pure!(self, plugin, session, "check": PolicyPluginPre, plimsoll_deploy_policy.call_check(&input))
     }
 
     /// Observes.
@@ -265,20 +242,7 @@ impl Sandbox {
         context: Context,
         desired: Vec<Document>,
     ) -> Result<Result<Vec<Document>, Failure>, SandboxError> {
-        self.run(plugin, session, "observe", READING, async |store, pre| {
-            let instance = DriverPluginPre::new(pre)?
-                .instantiate_async(&mut *store)
-                .await?;
-            store
-                .run_concurrent(async |accessor| {
-                    instance
-                        .plimsoll_deploy_driver()
-                        .call_observe(accessor, context, desired)
-                        .await
-                })
-                .await?
-        })
-        .await
+        driven!(self, plugin, session, READING, "observe": call_observe(context, desired))
     }
 
     /// Plans.
@@ -294,20 +258,7 @@ impl Sandbox {
         desired: Vec<Document>,
         changes: Vec<Change>,
     ) -> Result<Result<Proposal, Failure>, SandboxError> {
-        self.run(plugin, session, "plan", READING, async |store, pre| {
-            let instance = DriverPluginPre::new(pre)?
-                .instantiate_async(&mut *store)
-                .await?;
-            store
-                .run_concurrent(async |accessor| {
-                    instance
-                        .plimsoll_deploy_driver()
-                        .call_plan(accessor, context, observed, desired, changes)
-                        .await
-                })
-                .await?
-        })
-        .await
+        driven!(self, plugin, session, READING, "plan": call_plan(context, observed, desired, changes))
     }
 
     /// Applies.
@@ -322,20 +273,7 @@ impl Sandbox {
         desired: Vec<Document>,
         steps: Vec<Step>,
     ) -> Result<Result<Outcome, Failure>, SandboxError> {
-        self.run(plugin, session, "apply", APPLYING, async |store, pre| {
-            let instance = DriverPluginPre::new(pre)?
-                .instantiate_async(&mut *store)
-                .await?;
-            store
-                .run_concurrent(async |accessor| {
-                    instance
-                        .plimsoll_deploy_driver()
-                        .call_apply(accessor, context, desired, steps)
-                        .await
-                })
-                .await?
-        })
-        .await
+        driven!(self, plugin, session, APPLYING, "apply": call_apply(context, desired, steps))
     }
 
     /// Looks.
@@ -349,20 +287,7 @@ impl Sandbox {
         context: Context,
         desired: Vec<Document>,
     ) -> Result<Result<Vec<Report>, Failure>, SandboxError> {
-        self.run(plugin, session, "show", READING, async |store, pre| {
-            let instance = DriverPluginPre::new(pre)?
-                .instantiate_async(&mut *store)
-                .await?;
-            store
-                .run_concurrent(async |accessor| {
-                    instance
-                        .plimsoll_deploy_driver()
-                        .call_show(accessor, context, desired)
-                        .await
-                })
-                .await?
-        })
-        .await
+        driven!(self, plugin, session, READING, "show": call_show(context, desired))
     }
 
     /// One call in one store. The deadline stands outside `run_concurrent`, where alone it fires

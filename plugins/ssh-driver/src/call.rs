@@ -240,100 +240,54 @@ impl Call {
 
     /// Removes or stops something.
     pub fn is_destructive(&self) -> bool {
+        match self.impact() {
+            Impact::Removes | Impact::Unlocks => true,
+            Impact::Adds | Impact::Nothing => false,
+        }
+    }
+
+    /// A host is another one afterwards: not by images, locks, log lines or hooks.
+    pub fn changes_host(&self) -> bool {
+        match self.impact() {
+            Impact::Removes | Impact::Adds => true,
+            Impact::Unlocks | Impact::Nothing => false,
+        }
+    }
+
+    /// It is made over SSH, and not by the Engine.
+    pub fn is_over_ssh(&self) -> bool {
+        self.operation().starts_with("ssh.")
+    }
+
+    fn impact(&self) -> Impact {
         match self {
             Self::Stop { .. }
             | Self::Remove { .. }
             | Self::RemoveImage { .. }
             | Self::PruneImages { .. }
             | Self::RemovePath { .. }
-            | Self::KeepOnly { .. }
-            | Self::Break { .. } => true,
-            Self::Pull { .. }
-            | Self::CreateNetwork { .. }
-            | Self::Run { .. }
-            | Self::RunLike { .. }
-            | Self::RunOnce { .. }
-            | Self::Extract { .. }
-            | Self::Start { .. }
-            | Self::Rename { .. }
-            | Self::Exec { .. }
-            | Self::Tag { .. }
-            | Self::MakeDirectory { .. }
-            | Self::Append { .. }
-            | Self::Put { .. }
-            | Self::Own { .. }
-            | Self::Merge { .. }
-            | Self::InstallDocker {}
-            | Self::Acquire { .. }
-            | Self::Leave { .. }
-            | Self::Release {}
-            | Self::Hook { .. } => false,
-        }
-    }
-
-    /// A host is another one afterwards: not by images, locks, log lines or hooks.
-    pub fn changes_host(&self) -> bool {
-        match self {
+            | Self::KeepOnly { .. } => Impact::Removes,
             Self::CreateNetwork { .. }
             | Self::Run { .. }
             | Self::RunLike { .. }
             | Self::RunOnce { .. }
             | Self::Extract { .. }
             | Self::Start { .. }
-            | Self::Stop { .. }
             | Self::Rename { .. }
-            | Self::Remove { .. }
             | Self::Exec { .. }
             | Self::Tag { .. }
-            | Self::RemoveImage { .. }
-            | Self::PruneImages { .. }
             | Self::MakeDirectory { .. }
             | Self::Put { .. }
             | Self::Own { .. }
-            | Self::RemovePath { .. }
-            | Self::KeepOnly { .. }
             | Self::Merge { .. }
-            | Self::InstallDocker {} => true,
+            | Self::InstallDocker {} => Impact::Adds,
+            Self::Break { .. } => Impact::Unlocks,
             Self::Pull { .. }
             | Self::Append { .. }
             | Self::Acquire { .. }
             | Self::Leave { .. }
-            | Self::Break { .. }
             | Self::Release {}
-            | Self::Hook { .. } => false,
-        }
-    }
-
-    /// It is made over SSH, and not by the Engine.
-    pub fn is_over_ssh(&self) -> bool {
-        match self {
-            Self::MakeDirectory { .. }
-            | Self::Append { .. }
-            | Self::Put { .. }
-            | Self::Own { .. }
-            | Self::RemovePath { .. }
-            | Self::KeepOnly { .. }
-            | Self::Merge { .. }
-            | Self::InstallDocker {} => true,
-            Self::Pull { .. }
-            | Self::CreateNetwork { .. }
-            | Self::Run { .. }
-            | Self::RunLike { .. }
-            | Self::RunOnce { .. }
-            | Self::Extract { .. }
-            | Self::Start { .. }
-            | Self::Stop { .. }
-            | Self::Rename { .. }
-            | Self::Remove { .. }
-            | Self::Exec { .. }
-            | Self::Tag { .. }
-            | Self::RemoveImage { .. }
-            | Self::PruneImages { .. }
-            | Self::Acquire { .. }
-            | Self::Leave { .. }
-            | Self::Break { .. }
-            | Self::Release {}
-            | Self::Hook { .. } => false,
+            | Self::Hook { .. } => Impact::Nothing,
         }
     }
 
@@ -341,6 +295,19 @@ impl Call {
         serde_json::to_value(self)
             .expect("text, numbers, lists and maps with text keys always serialise")
     }
+}
+
+/// What a call leaves of a host's state.
+#[derive(Clone, Copy)]
+enum Impact {
+    /// Something is gone, or has stopped.
+    Removes,
+    /// Something is there, runs, or is called otherwise.
+    Adds,
+    /// Somebody's lock is gone.
+    Unlocks,
+    /// Images, the deploy's own lock, log lines and hooks: nothing that a deploy is about.
+    Nothing,
 }
 
 /// How long to wait for a lock.

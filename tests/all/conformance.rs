@@ -6,21 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::Folder;
-
-/// The folder with the data, or none after saying why. Under `CI=true` it has to be there.
-fn data(name: &str) -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../shared/conformance")
-        .join(name);
-    if folder.is_dir() {
-        return Some(folder.canonicalize().unwrap());
-    }
-    let missing = format!("skipped: no conformance data at {}", folder.display());
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{missing}");
-    println!("{missing}");
-    None
-}
+use crate::support::{Folder, conformance};
 
 /// The binary with its components compiled beside it, as `just dist` ships it: the scorer gives every run a new home.
 fn shipped(folder: &Folder) -> PathBuf {
@@ -37,7 +23,9 @@ fn shipped(folder: &Folder) -> PathBuf {
 
 #[test]
 fn copilots_templates_refusals_and_differences_are_ours() {
-    let Some(data) = data("copilot") else { return };
+    let Some(data) = conformance("copilot") else {
+        return;
+    };
     let folder = Folder::new();
     let score = Command::new(lab::python::with_yaml().unwrap())
         .arg(data.join("score.py"))
@@ -112,7 +100,9 @@ fn hold(set: &str, passing: &BTreeSet<String>, of: usize) {
 
 #[test]
 fn what_kamal_does_to_its_hosts_is_what_we_do() {
-    let Some(data) = data("kamal") else { return };
+    let Some(data) = conformance("kamal") else {
+        return;
+    };
     let folder = Folder::new();
     let (cases, out) = (data.join("cases/visible"), folder.path().join("cases"));
     adapter(&[Path::new("cases"), &cases, &out]);
@@ -122,7 +112,9 @@ fn what_kamal_does_to_its_hosts_is_what_we_do() {
 
 #[test]
 fn configurations_are_taken_and_refused_as_kamal_does() {
-    let Some(data) = data("kamal") else { return };
+    let Some(data) = conformance("kamal") else {
+        return;
+    };
     let folder = Folder::new();
     let (cases, out) = (
         data.join("config/visible/cases.json"),
@@ -135,7 +127,9 @@ fn configurations_are_taken_and_refused_as_kamal_does() {
 
 #[test]
 fn values_are_read_and_written_as_kamal_does() {
-    let Some(data) = data("kamal") else { return };
+    let Some(data) = conformance("kamal") else {
+        return;
+    };
     let folder = Folder::new();
     let (vectors, out) = (data.join("text/visible"), folder.path().join("text"));
     adapter(&[Path::new("text"), &vectors, &out]);

@@ -156,3 +156,17 @@ pub fn sha256(bytes: &[u8]) -> String {
         .map(|byte| format!("{byte:02x}"))
         .collect()
 }
+
+/// The folder with the recorded behaviour of another tool, or none after saying why. Under `CI=true` it has to be there.
+pub fn conformance(name: &str) -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared/conformance")
+        .join(name);
+    if folder.is_dir() {
+        return Some(folder.canonicalize().unwrap());
+    }
+    let missing = format!("skipped: no conformance data at {}", folder.display());
+    assert!(env::var("CI").as_deref() != Ok("true"), "{missing}");
+    println!("{missing}");
+    None
+}

@@ -5,12 +5,14 @@
 //! * [`failures`]: what goes wrong on the way: the cause is named, the state that is left, and what comes next.
 //! * [`images`]: built and pushed to a real registry, with functions that node runs.
 //! * [`refused`]: what stops a deploy before it changes anything.
+//! * [`unchanged`]: stacks that Copilot has made, and workloads that nobody changed since.
 
 mod deploys;
 mod failures;
 mod flags;
 mod images;
 mod refused;
+mod unchanged;
 
 use std::fs;
 use std::path::PathBuf;

@@ -221,10 +221,17 @@ pub fn given_away(manifest: &str, variables: &BTreeMap<String, String>) -> Vec<S
         for (name, value) in variables {
             *path = path.replace(&format!("${{{name}}}"), value);
         }
+        *path = plain(path);
     }
     found.sort();
     found.dedup();
     found
+}
+
+/// `./site//index.html` as it is called everywhere else: `site/index.html`.
+fn plain(path: &str) -> String {
+    let parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
+    parts.collect::<Vec<_>>().join("/")
 }
 
 fn collect_files(node: &Node, found: &mut Vec<String>) {
@@ -284,7 +291,7 @@ mod tests {
 
     #[test]
     fn only_what_the_manifest_names_is_given_away() {
-        let manifest = "env_file: ${DIR}/a.env\nfiles: [{source: public}]\nsidecars: {x: {env_file: x.env}}\n\
+        let manifest = "env_file: ${DIR}/a.env\nfiles: [{source: ./public/}]\nsidecars: {x: {env_file: x.env}}\n\
             environments: {t: {files: [{source: extra}]}}\nvariables: {KEY: .ssh/id_rsa}\n";
         let variables = BTreeMap::from([("DIR".to_owned(), "conf".to_owned())]);
         assert_eq!(

@@ -6,8 +6,8 @@ use crate::wit::differ::exports::plimsoll::deploy::differ::{Difference, Input, S
 use crate::wit::renderer::exports::plimsoll::deploy::renderer::Output;
 use crate::wit::types::{Context, Document};
 
-/// Addresses that a driver keeps for its own plan: not compared.
-const FOR_THE_PLAN: &str = "observed/";
+/// Not compared: what a driver keeps for its own plan, and the list of a site's files, which a template names by its digest.
+const FOR_THE_PLAN: [&str; 2] = ["observed/", "assets/"];
 
 /// Addresses of CloudFormation templates.
 const TEMPLATE: &str = "stack/";
@@ -25,7 +25,9 @@ pub async fn compare(
     let compared = |templates: bool| {
         move |document: &&Document| {
             document.address.starts_with(TEMPLATE) == templates
-                && !document.address.starts_with(FOR_THE_PLAN)
+                && !FOR_THE_PLAN
+                    .iter()
+                    .any(|prefix| document.address.starts_with(prefix))
         }
     };
     let mut whole = Difference {
@@ -63,5 +65,5 @@ async fn compared_once(
         style: Style::Tree,
     };
     let difference = host.sandbox.diff(&loaded, session, input).await?;
-    difference.map_err(|found| DeployError::Findings(super::render::findings(host, found)))
+    difference.map_err(|found| super::render::refused(host, found))
 }

@@ -122,7 +122,8 @@ async fn architecture() -> Result<String, DeployError> {
     Ok(engine.version().arch.clone())
 }
 
-fn refused(host: &Host, found: Vec<Diagnostic>) -> DeployError {
+/// What a component has found against the project's files, which is shown.
+pub(super) fn refused(host: &Host, found: Vec<Diagnostic>) -> DeployError {
     let findings = findings(host, found);
     for finding in &findings {
         host.reporter.emit(&Event::Finding(finding));

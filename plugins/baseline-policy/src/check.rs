@@ -66,13 +66,12 @@ fn violations(address: &str, container: &Container) -> Vec<Violation> {
         .map(|(reference, pointer)| {
             let message = format!("image {reference} of {name} has neither tag nor digest");
             let help = format!("name a version: `{reference}:1.2.3`");
-            violation(
-                Enforcement::Mandatory,
-                "image-without-tag",
-                message,
-                pointer,
-                help,
-            )
+            // Copilot deploys it: what runs today must not be refused tomorrow.
+            let enforcement = match address.starts_with("stack/") {
+                true => Enforcement::Advisory,
+                false => Enforcement::Mandatory,
+            };
+            violation(enforcement, "image-without-tag", message, pointer, help)
         });
     let plain = variables.iter().filter_map(|(variable, value, pointer)| {
         let message = match suspicion(variable, value)? {
@@ -183,6 +182,15 @@ mod tests {
                 "variable API_TOKEN of role job looks like a secret in plain text",
             ]
         );
+    }
+
+    #[test]
+    fn what_copilot_has_deployed_is_warned_about() {
+        let template = r#"{"Resources": {"T": {"Type": "AWS::ECS::TaskDefinition",
+            "Properties": {"ContainerDefinitions": [{"Name": "log", "Image": "fluent"}]}}}}"#;
+        let found = check([("stack/api", template)]);
+        let found: Vec<_> = found.iter().map(|it| (it.enforcement, it.rule)).collect();
+        assert_eq!(found, [(Enforcement::Advisory, "image-without-tag")]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! resource stays what it is; a new stack gets ours.
 
 use crate::cfn::Value;
-use crate::yaml::Node;
+use crate::yaml::{self, Node};
 use custom_resources::{Deployed, functions};
 use serde_json::Value as Json;
 
@@ -86,6 +86,15 @@ pub(crate) fn keep_marks(template: &mut Value, deployed: &Node) {
     }
     if ours == theirs {
         *template = marked;
+    }
+}
+
+/// The addons' template as it is deployed, if ours says the same: it is called after its text, which is another tool's.
+pub(crate) fn keep_addons(ours: String, deployed: Option<&str>) -> String {
+    let meaning = |text: &str| Some(canonical(&Value::from_node(&yaml::parse(text, 0).ok()?)));
+    match deployed {
+        Some(theirs) if meaning(theirs) == meaning(&ours) => theirs.to_owned(),
+        Some(_) | None => ours,
     }
 }
 

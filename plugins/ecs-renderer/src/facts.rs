@@ -45,6 +45,9 @@ pub struct Facts {
     /// The parameters that this stack has.
     #[serde(default)]
     pub deployed_parameters: Option<BTreeMap<String, String>>,
+    /// The template of its addons.
+    #[serde(default)]
+    pub deployed_addons: Option<String>,
     /// What `http.alb` can resolve to.
     #[serde(default)]
     pub load_balancers: Vec<LoadBalancer>,

@@ -7,7 +7,7 @@ use crate::facts::{Facts, Reach};
 use crate::logging::ROUTER;
 use crate::manifest::Manifest;
 use crate::needs;
-use crate::package::{EnvFile, SiteFile};
+use crate::package::{EnvFile, SiteFile, clean_path};
 use crate::yaml::{At, Node};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
@@ -42,7 +42,7 @@ pub(crate) fn prepare(
         let Some(At { value: path, span }) = file.filter(|path| !path.value.is_empty()) else {
             continue;
         };
-        match facts.digests.get(&path) {
+        match facts.digests.get(&clean_path(&path)) {
             Some(digest) => {
                 let key = env_file_key(&path, digest);
                 let partition = facts.partition();

@@ -91,6 +91,21 @@ pub struct EnvFile {
     pub path: String,
 }
 
+/// A path of the project without `.`, `..` and empty parts.
+pub(crate) fn clean_path(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
 /// A file that a static site serves.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SiteFile {
@@ -177,7 +192,8 @@ fn render(
     if request.facts.deployment.is_some() {
         addons.check_deployable(findings);
     }
-    let addons_text = addons.text();
+    let there = request.facts.deployed_addons.as_deref();
+    let addons_text = addons.text().map(|text| deployed::keep_addons(text, there));
     let addons_here = addons_text.as_deref();
     let facts = &handover::prepare(
         request.facts,

@@ -12,7 +12,7 @@ use crate::image::{self, Source};
 use crate::logging::{Logging, ROUTER};
 use crate::network::Network;
 use crate::observability;
-use crate::package::{ContainerImage, EnvFile};
+use crate::package::{ContainerImage, EnvFile, clean_path};
 use crate::platform::Platform;
 use crate::ports::Ports;
 use crate::publish::{self, Topic};
@@ -332,7 +332,7 @@ impl Task {
             if let Some(path) = path {
                 stack.env_files.push(EnvFile {
                     container: container.to_owned(),
-                    path: path.value,
+                    path: clean_path(&path.value),
                 });
             }
         }

@@ -843,6 +843,22 @@ fn a_patch_changes_a_text_that_would_be_kept() {
 
 // Deployments.
 
+#[test]
+fn addons_that_say_the_same_in_another_tools_words_keep_their_text() {
+    let ours = format!(
+        "{ADDON}Resources:\n  Box: {{Type: AWS::S3::Bucket, Properties: {{Tags: !Ref App}}}}\n"
+    );
+    let theirs = "# By another tool\nResources:\n    Box:\n        Properties:\n            Tags: {Ref: App}\n        Type: 'AWS::S3::Bucket'\nParameters: {Name: {Type: String}, App: {Type: String}, Env: {Type: String}}\n";
+    let deployed = |text: &str| {
+        let project = Project::new(BACKEND, "").addon("a.yml", &ours);
+        let project = project.facts(|facts| facts.deployed_addons = Some(text.to_owned()));
+        project.render().expect("valid").addons.expect("addons")
+    };
+    assert_eq!(deployed(theirs), theirs);
+    let other = theirs.replace("S3::Bucket", "SNS::Topic");
+    assert_ne!(deployed(&other), other);
+}
+
 fn deploying(facts: &mut Facts) {
     let deployment = serde_json::json!({
         "repository": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop/api",
@@ -863,7 +879,7 @@ fn json(text: &str) -> serde_json::Value {
 
 #[test]
 fn a_deployment_says_where_it_belongs_what_is_uploaded_and_how_images_are_called() {
-    let rest = "env_file: api.env\nsidecars: {x: {image: {build: x/Dockerfile}}}\n";
+    let rest = "env_file: ./api.env\nsidecars: {x: {image: {build: x/Dockerfile}}}\n";
     let addon = "Parameters: {App: {Type: String}, Env: {Type: String}, Name: {Type: String}}\nResources: {T: {Type: 'AWS::SNS::Topic'}}\n";
     let project = Project::new(BACKEND, rest)
         .addon("topic.yml", addon)

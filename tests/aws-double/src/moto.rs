@@ -200,6 +200,16 @@ pub(crate) async fn object(world: &World, bucket: &str, key: &str) -> Result<Byt
     Err(format!("{bucket}/{key}: {status}"))
 }
 
+/// Writes an object, by `/BUCKET/KEY`.
+pub(crate) async fn put_object(world: &World, path: &str, body: Bytes) -> Result<(), String> {
+    let headers = signed(world, &world.settings.region, "s3");
+    let (status, answer) = own(world, Method::PUT, path, headers, body).await?;
+    if status.is_success() {
+        return Ok(());
+    }
+    Err(String::from_utf8_lossy(&answer).into_owned())
+}
+
 /// What moto keeps for the account is gone.
 pub(crate) async fn forget(world: &World) -> Result<(), String> {
     if world.settings.moto.is_none() {

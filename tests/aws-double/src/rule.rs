@@ -84,6 +84,11 @@ pub enum Effect {
         /// The HTTP status.
         status: u16,
     },
+    /// The request is answered with this, whatever there is.
+    Answer {
+        /// XML or JSON.
+        body: String,
+    },
     /// The connection is closed without an answer.
     Drop,
     /// Tasks do not come to run.
@@ -219,6 +224,20 @@ impl Rule {
     /// The request is refused as too many are: `Rate exceeded`.
     pub fn throttled(self) -> Self {
         self.refused(400, "Throttling", "Rate exceeded")
+    }
+
+    /// The request is answered with this XML or JSON: something is there that nobody has made.
+    pub fn answered(mut self, body: impl Into<String>) -> Self {
+        self.then = Effect::Answer { body: body.into() };
+        self
+    }
+
+    /// Only requests that hold this text.
+    pub fn holding(mut self, text: &str) -> Self {
+        if let Place::Request { holding, .. } = &mut self.at {
+            text.clone_into(holding);
+        }
+        self
     }
 
     /// The connection is closed without an answer.

@@ -6,7 +6,7 @@ use lab::LabError;
 use serde_json::{Value, json};
 
 use crate::cloudformation::evaluate::{dns_suffix, partition};
-use crate::cloudformation::{StackInstance, Target, Template, create};
+use crate::cloudformation::{Stack, StackInstance, Target, Template, create};
 use crate::double::Double;
 use crate::world::World;
 use crate::{id, moto};
@@ -44,6 +44,8 @@ pub struct Environment {
     pub version: String,
     /// Parameters of its stack that are other than their defaults: `("ALBWorkloads", "web")`.
     pub parameters: Vec<(String, String)>,
+    /// Its manifest, when it is other than its name and type.
+    pub manifest: Option<String>,
 }
 
 impl Application {
@@ -88,6 +90,7 @@ impl Environment {
             region: None,
             version: VERSION.to_owned(),
             parameters: Vec::new(),
+            manifest: None,
         }
     }
 }
@@ -134,8 +137,41 @@ impl Double {
         }))
     }
 
+    /// A stack that was deployed long ago: what it is made of is known, not its resources.
+    pub fn remember_stack(
+        &self,
+        name: &str,
+        template: &str,
+        parameters: &[(String, String)],
+        tags: &[(String, String)],
+    ) -> Result<(), LabError> {
+        let target = target(template, parameters.to_vec(), tags.to_vec())
+            .map_err(|why| LabError::Step(format!("read the template of {name}: {why}")))?;
+        let settings = &self.world.settings;
+        let mut stack = Stack::new(&settings.account, &settings.region, name);
+        stack.enter("CREATE_COMPLETE", None);
+        stack.version.template = Some(target.template);
+        stack.version.parameters = target.parameters;
+        stack.version.tags = target.tags;
+        self.world.state().stacks.push(stack);
+        Ok(())
+    }
+
+    /// An object of S3.
+    pub fn put_object(&self, bucket: &str, key: &str, body: &str) -> Result<(), LabError> {
+        let world = self.world.clone();
+        let (path, body) = (format!("/{bucket}/{key}"), body.to_owned());
+        self.run(async move { moto::put_object(&world, &path, body.into()).await })
+            .map_err(LabError::Step)
+    }
+
     /// The bucket of an application's artifacts in a region.
     pub fn bucket(&self, application: &str) -> Option<String> {
+        self.infrastructure(application, "PipelineBucket")
+    }
+
+    /// What an application's own stack in a region says: `PipelineBucket`, `KMSKeyARN`, `ECRRepoapi`.
+    pub fn infrastructure(&self, application: &str, output: &str) -> Option<String> {
         let state = self.world.state();
         let set = format!("{application}-infrastructure");
         let instance = state
@@ -143,10 +179,8 @@ impl Double {
             .iter()
             .find(|instance| instance.set == set)?;
         let outputs = &state.stack(&instance.stack).version.outputs;
-        let bucket = outputs
-            .iter()
-            .find(|output| output.key == "PipelineBucket")?;
-        Some(bucket.value.clone())
+        let found = outputs.iter().find(|own| own.key == output)?;
+        Some(found.value.clone())
     }
 }
 
@@ -323,9 +357,14 @@ async fn make_environment(
     tags: Vec<(String, String)>,
 ) -> Result<(), String> {
     let (app, env) = (&application.name, &environment.name);
+    let manifest = match &environment.manifest {
+        Some(manifest) => json!(manifest),
+        None => json!(format!("name: {env}\ntype: Environment\n")),
+    };
+    let manifest = manifest.to_string();
     let body = ENVIRONMENT
         .replace("@VERSION@", &environment.version)
-        .replace("@ENVIRONMENT@", env);
+        .replace("@MANIFEST@", &manifest);
     let domain = application.domain.as_deref().unwrap_or_default();
     let mut parameters = pairs(&[
         ("AppName", app),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
+use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -13,7 +14,7 @@ use tokio::net::TcpListener;
 
 use crate::record::Request;
 use crate::rule::{Effect, Place};
-use crate::wire::http::Answer;
+use crate::wire::http::{self, Answer};
 use crate::wire::{Call, Refusal};
 use crate::world::World;
 use crate::{balancer, cloudformation, control, ecs, moto, registry, sts};
@@ -140,6 +141,15 @@ async fn obey<F: Future<Output = Answer>>(
             message,
             status,
         } => Ok(refuse(call, &Refusal::new(code, message).status(status))),
+        Effect::Answer { body } => {
+            let is_json = body.starts_with(['{', '[']);
+            let kind = if is_json {
+                "application/x-amz-json-1.1"
+            } else {
+                "text/xml"
+            };
+            Ok(http::answer(StatusCode::OK, kind, body))
+        }
         Effect::Pass | Effect::Fail { .. } | Effect::Tasks(_) => Ok(answer().await),
     }
 }

@@ -127,7 +127,11 @@ impl World {
         tokio::time::sleep(Duration::from_millis(usual.saturating_add(extra))).await;
         match rule?.then {
             Effect::Fail { reason } => Some(reason),
-            Effect::Pass | Effect::Refuse { .. } | Effect::Drop | Effect::Tasks(_) => None,
+            Effect::Pass
+            | Effect::Refuse { .. }
+            | Effect::Answer { .. }
+            | Effect::Drop
+            | Effect::Tasks(_) => None,
         }
     }
 

@@ -200,6 +200,9 @@ impl Asked {
             Some(Json::String(text)) => facts["deployed_template"] = json!(text),
             Some(tree) => facts["deployed_template"] = json!(tree.to_string()),
         }
+        if let Some(Json::String(text)) = deployed.as_ref().map(|deployed| &deployed["addons"]) {
+            facts["deployed_addons"] = json!(text);
+        }
         if let (Some(tag), Some(images)) = (
             &arguments.tag,
             facts.get_mut("images").and_then(Json::as_object_mut),

@@ -162,12 +162,12 @@ pub async fn gather(
     );
     let certificates = certificates(&manifest, region);
     let balancers: Vec<LoadBalancer> = balancers.into_iter().flatten().collect();
-    let (names, listeners, ()) = tokio::try_join!(
+    let (names, listeners, addons) = tokio::try_join!(
         all(&certificates, |(arn, region)| certificate(
             &role, arn, region
         )),
         all(&balancers, |balancer| role.listeners(&balancer.arn)),
-        remember_addons(&aws, state.as_ref()),
+        addons(&aws, state.as_ref()),
     )
     .map_err(DeployError::Aws)?;
 
@@ -224,6 +224,9 @@ pub async fn gather(
     });
     if let Some(template) = &template {
         facts["deployed_template"] = json!(template);
+    }
+    if let Some(addons) = addons {
+        facts["deployed_addons"] = json!(addons);
     }
     if let Some(state) = &state {
         let parameters: BTreeMap<&String, &String> = state
@@ -336,18 +339,18 @@ async fn certificate(
     role.in_region(region).certificate_names(arn).await
 }
 
-/// The driver compares with the deployed addons: they are read now, beside the rest.
-async fn remember_addons(aws: &Aws, stack: Option<&StackState>) -> Result<(), WireError> {
+/// The deployed addons, read beside the rest: the driver compares with them, too.
+async fn addons(aws: &Aws, stack: Option<&StackState>) -> Result<Option<String>, WireError> {
     let parameters = stack
         .map(|stack| stack.parameters.as_slice())
         .unwrap_or_default();
     let url = parameters
         .iter()
         .find(|(key, _)| key == "AddonsTemplateURL");
-    if let Some((bucket, key)) = url.and_then(|(_, url)| parse_url(url)) {
-        aws.s3.text(bucket, key).await?;
+    match url.and_then(|(_, url)| parse_url(url)) {
+        Some((bucket, key)) => aws.s3.text(bucket, key).await,
+        None => Ok(None),
     }
-    Ok(())
 }
 
 /// Asks the same of each, at once; answers are in the same order.

@@ -5,7 +5,7 @@ use futures::future::join;
 use super::bindings::plimsoll::deploy::cloudformation::Stack;
 use super::bindings::plimsoll::deploy::types::{CapError, Document};
 use super::convert;
-use crate::deployment::{Deployment, Desired, json, sha256};
+use crate::deployment::{Deployment, Desired, json};
 use crate::observed::{self, Facts, Live};
 
 /// Documents with the addresses and the shape of the desired ones, and the facts for the plan.
@@ -59,8 +59,6 @@ fn observed(desired: &Desired, live: &Live, document: &Document) -> Option<Docum
         "stack" => observed::template(desired, deployed),
         "parameters" => json(&observed::inputs(desired, live)),
         "addons" => live.addons.clone()?,
-        // The template names the mapping by its digest: nothing else tells whether it is the same.
-        "assets" if deployed.contains(&sha256(&document.body)) => document.body.clone(),
         _ => return None,
     };
     Some(Document {

@@ -1,7 +1,7 @@
 //! `files`: which of the project's files the site serves, and under which names.
 
 use crate::diagnostic::Findings;
-use crate::package::SiteFile;
+use crate::package::{SiteFile, clean_path};
 use crate::schema::{Object, Shape, TEXTS};
 use crate::scope::Scope;
 use crate::yaml::Node;
@@ -112,21 +112,6 @@ fn select(
         }
     }
     exists
-}
-
-/// A path without `.`, `..` and empty parts.
-fn clean_path(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
 }
 
 /// Go's path patterns: `*` and `?` stop at a slash, `[a-z]` and `[^a-z]` are one character, a backslash takes the next

@@ -21,7 +21,11 @@ pub(super) async fn find(world: &World, service: &Service, definition: &str) -> 
     if let Some(rule) = rule {
         return match rule.then {
             Effect::Tasks(trouble) => Some(trouble),
-            Effect::Pass | Effect::Fail { .. } | Effect::Refuse { .. } | Effect::Drop => None,
+            Effect::Pass
+            | Effect::Fail { .. }
+            | Effect::Refuse { .. }
+            | Effect::Answer { .. }
+            | Effect::Drop => None,
         };
     }
     world.settings.moto?;

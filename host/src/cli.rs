@@ -26,7 +26,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::pipeline::Goal;
 use crate::report::{Format, Reporter, Verbosity};
@@ -34,7 +34,7 @@ use crate::sandbox::aot;
 use copilot::{Called, Kind};
 use footing::Footing;
 
-/// Deploys containers to your own servers, as `kamal deploy` does, from sandboxed components.
+/// Deploys containers to your own servers as `kamal deploy` does, and to AWS ECS as Copilot does, from sandboxed components.
 ///
 /// Exit codes: 0 done, or nothing to do; 1 it could not be done; 2 the command line is wrong; 130 interrupted.
 #[derive(Debug, Parser)]
@@ -96,14 +96,13 @@ pub fn main() -> ExitCode {
 /// The same for a given command line, beginning with the name it was called by, on a given footing.
 pub fn main_on(line: impl IntoIterator<Item = OsString>, footing: Footing) -> ExitCode {
     let line: Vec<OsString> = line.into_iter().collect();
-    let (line, as_copilot) = copilot::called_as(line);
-    let cli = match faces::seen(line) {
+    let (as_copilot, line) = match faces::seen(line) {
         faces::Line::Kamal { face, words } => return kamal::run(footing, face, &words),
-        faces::Line::Own(line) => Cli::try_parse_from(line),
+        faces::Line::Own { as_copilot, line } => (as_copilot, line),
     };
-    let cli = match cli {
+    let cli = match understood(line) {
         Ok(cli) => cli,
-        Err(other) => return unparsed(&other),
+        Err(other) => return unparsed(&other, as_copilot),
     };
     let runtime = match footing.take() {
         Ok(runtime) => runtime,
@@ -155,10 +154,23 @@ fn deploy(called: Called, arguments: &arguments::Deploy) -> ExitCode {
     run::run(called.runtime, goal, target, &arguments.wanted())
 }
 
+fn understood(line: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let more = format!(
+        "Kamal's commands (`plimsoll COMMAND --help`):\n  {}\n\nCalled `kamal` or `copilot`, by a symlink or by its first word, it \
+         answers as that tool does.",
+        kamal::also_ours().join(", ")
+    );
+    let mut matches = Cli::command().after_help(more).try_get_matches_from(line)?;
+    Cli::from_arg_matches_mut(&mut matches)
+}
+
 /// Help that was asked for, or what is wrong with the command line.
-fn unparsed(other: &clap::Error) -> ExitCode {
+fn unparsed(other: &clap::Error, as_copilot: bool) -> ExitCode {
     // Where nobody listens there is nobody to tell.
     let _ = other.print();
+    if as_copilot && other.kind() == clap::error::ErrorKind::InvalidSubcommand {
+        Reporter::new(Format::Text, Verbosity::Normal, true).aside(copilot::OFFER);
+    }
     u8::try_from(other.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
@@ -177,7 +189,6 @@ fn compile(effort: &str, input: &std::path::Path, output: &std::path::Path) -> E
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -597,8 +597,18 @@ fn kamals_commands_answer_below_plimsolls_name_too() {
     assert!(
         project
             .fails(2, &["rollback"])
-            .contains("was called with no arguments")
+            .contains("\"plimsoll rollback\" was called with no arguments")
     );
+    assert!(project.succeeds(&["--help"]).contains("rollback, secrets"));
+}
+
+#[test]
+fn who_asks_for_what_there_is_not_of_copilot_hears_what_there_is() {
+    let project = Project::new(MANIFEST);
+    let said = project.fails(2, &["copilot", "env", "init"]);
+    assert!(said.contains("svc deploy, svc package"), "{said}");
+    let said = project.fails(2, &["env", "init"]);
+    assert!(!said.contains("svc package"), "{said}");
 }
 
 #[test]

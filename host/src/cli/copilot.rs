@@ -16,9 +16,7 @@ pub mod package;
 pub mod several;
 pub mod start;
 
-use std::ffi::OsString;
 use std::io;
-use std::path::Path;
 use std::process::ExitCode;
 
 use super::arguments::Deploy as DeployArguments;
@@ -44,18 +42,9 @@ pub(super) struct Called {
     pub(super) as_copilot: bool,
 }
 
-/// The command line without the word that says so, and whether plimsoll was called by Copilot's name.
-pub(super) fn called_as(mut line: Vec<OsString>) -> (Vec<OsString>, bool) {
-    let name = line
-        .first()
-        .and_then(|name| Path::new(name).file_name()?.to_str());
-    let by_link = name == Some("copilot");
-    let by_word = !by_link && line.get(1).is_some_and(|word| word == "copilot");
-    if by_word {
-        line.remove(1);
-    }
-    (line, by_link || by_word)
-}
+/// What of Copilot's there is, for who asks for something else.
+pub(super) const OFFER: &str = "note: of Copilot's commands there are svc deploy, svc package, job deploy, job package and deploy. Applications and \
+environments stay as Copilot made them.";
 
 /// Whether `deploy` means workloads of a Copilot workspace: by its flags, then by what is in the folder.
 pub(super) fn is_meant(called: Called, arguments: &DeployArguments) -> bool {

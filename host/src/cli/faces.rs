@@ -19,8 +19,13 @@ pub(super) enum Line {
         /// What follows the name.
         words: Vec<String>,
     },
-    /// plimsoll's own, with the name. Copilot's commands are among its own.
-    Own(Vec<OsString>),
+    /// plimsoll's own, with the name.
+    Own {
+        /// Copilot's commands are among its own: it was called by that name.
+        as_copilot: bool,
+        /// Without the word that says so.
+        line: Vec<OsString>,
+    },
 }
 
 /// Reads the name it was called by, and the first word.
@@ -31,18 +36,22 @@ pub(super) fn seen(line: Vec<OsString>) -> Line {
     let first = line.get(1).and_then(|word| word.to_str());
     match (name, first) {
         // Under whatever name it was started, it calls itself to compile.
-        (_, Some(aot::COMPILE_COMMAND)) => Line::Own(line),
+        (_, Some(aot::COMPILE_COMMAND)) => own(false, line),
         (Some("kamal"), _) => kamals(Face::Kamal, line, 1),
-        (Some("copilot"), _) => Line::Own(line),
+        (Some("copilot"), _) => own(true, line),
         (_, Some("kamal")) => kamals(Face::Kamal, line, 2),
         (_, Some("copilot")) => {
             let mut line = line;
             line.remove(1);
-            Line::Own(line)
+            own(true, line)
         }
-        (_, Some(word)) if kamal::also_ours(word) => kamals(Face::Plimsoll, line, 1),
-        (_, _) => Line::Own(line),
+        (_, Some(word)) if kamal::also_ours().contains(&word) => kamals(Face::Plimsoll, line, 1),
+        (_, _) => own(false, line),
     }
+}
+
+fn own(as_copilot: bool, line: Vec<OsString>) -> Line {
+    Line::Own { as_copilot, line }
 }
 
 fn kamals(face: Face, line: Vec<OsString>, from: usize) -> Line {
@@ -66,7 +75,9 @@ mod tests {
             face,
             words: words.iter().map(|word| (*word).to_owned()).collect(),
         };
-        let own = |line: &str| Line::Own(line.split(' ').map(OsString::from).collect());
+        let words = |line: &str| line.split(' ').map(OsString::from).collect();
+        let own = |line: &str| own(false, words(line));
+        let copilot = |line: &str| super::own(true, words(line));
         for (line, expected) in [
             (
                 "/usr/bin/kamal deploy -h x",
@@ -83,8 +94,14 @@ mod tests {
             ("plimsoll plan", own("plimsoll plan")),
             ("plimsoll config", own("plimsoll config")),
             ("plimsoll --help", own("plimsoll --help")),
-            ("bin/copilot svc package", own("bin/copilot svc package")),
-            ("plimsoll copilot svc package", own("plimsoll svc package")),
+            (
+                "bin/copilot svc package",
+                copilot("bin/copilot svc package"),
+            ),
+            (
+                "plimsoll copilot svc package",
+                copilot("plimsoll svc package"),
+            ),
         ] {
             assert_eq!(seen(line), expected, "{line}");
         }

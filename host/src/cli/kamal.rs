@@ -35,13 +35,18 @@ const ITS_OWN: &[&str] = &["deploy", "config"];
 /// How deep aliases may go: Kamal follows them for ever.
 const ALIASES: usize = 16;
 
-/// Whether a first word after `plimsoll` is answered here.
-pub(super) fn also_ours(word: &str) -> bool {
-    let command = COMMANDS
+/// Commands and groups that are also answered below plimsoll's own name.
+pub(super) fn also_ours() -> Vec<&'static str> {
+    let commands = COMMANDS
         .iter()
-        .any(|command| command.path == word && !command.hidden);
-    let group = GROUPS.iter().any(|(name, _)| *name == word);
-    (command || group) && !ITS_OWN.contains(&word)
+        .filter(|command| command.group().is_none() && !command.hidden)
+        .map(|command| command.path);
+    let mut names: Vec<_> = commands
+        .chain(GROUPS.iter().map(|(name, _)| *name))
+        .filter(|name| !ITS_OWN.contains(name))
+        .collect();
+    names.sort_unstable();
+    names
 }
 
 /// Answers a command line, without the name it was called by.
@@ -273,18 +278,13 @@ fn say(text: &str) -> ExitCode {
 
 /// A command line that makes no sense: Kamal's exit code is 1, plimsoll's 2.
 fn misused(face: Face, misuse: &Misuse) -> ExitCode {
-    let text = misuse.to_string();
-    let (text, hints) = match text.split_once("\nhint: ") {
-        Some((text, hint)) => (text, vec![hint.to_owned()]),
-        None => (text.as_str(), Vec::new()),
-    };
-    let text = text.strip_prefix("ERROR: ").unwrap_or(text);
+    let (text, hint) = misuse.said(face.program());
     let reporter = Reporter::new(Format::Text, Verbosity::Normal, true);
     let code = match face {
         Face::Kamal => 1,
         Face::Plimsoll => 2,
     };
-    fail(&reporter, text, &hints, code)
+    fail(&reporter, &text, hint.as_slice(), code)
 }
 
 #[cfg(test)]

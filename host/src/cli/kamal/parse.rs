@@ -32,22 +32,32 @@ pub(super) struct Call {
 pub(super) enum Misuse {
     /// No command of that name: an alias, perhaps.
     Unknown { word: String, near: Option<String> },
+    /// Too many words, or too few.
+    Miscalled {
+        path: &'static str,
+        usage: String,
+        given: String,
+    },
     /// Everything else, in Thor's words.
     Other(String),
 }
 
-impl std::fmt::Display for Misuse {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Misuse {
+    /// What is said of it, and a hint, to somebody who called it `program`.
+    pub(super) fn said(&self, program: &str) -> (String, Option<String>) {
         match self {
-            Self::Unknown { word, near: None } => write!(f, "Could not find command \"{word}\"."),
-            Self::Unknown {
-                word,
-                near: Some(near),
-            } => write!(
-                f,
-                "Could not find command \"{word}\".\nhint: did you mean \"{near}\"?"
+            Self::Unknown { word, near } => (
+                format!("Could not find command \"{word}\"."),
+                near.as_ref()
+                    .map(|near| format!("did you mean \"{near}\"?")),
             ),
-            Self::Other(text) => f.write_str(text),
+            Self::Miscalled { path, usage, given } => (
+                format!(
+                    "\"{program} {path}\" was called with {given}\nUsage: \"{program} {usage}\""
+                ),
+                None,
+            ),
+            Self::Other(text) => (text.clone(), None),
         }
     }
 }
@@ -205,7 +215,7 @@ fn call(command: &'static Command, argv: &[String], own: &'static [Opt]) -> Resu
         Words::OneAndAny(..) => !words.is_empty(),
     };
     if !enough {
-        return Err(Misuse::Other(miscalled(command, &words)));
+        return Err(miscalled(command, &words));
     }
     Ok(Asked::Run(Call {
         command,
@@ -214,18 +224,18 @@ fn call(command: &'static Command, argv: &[String], own: &'static [Opt]) -> Resu
     }))
 }
 
-fn miscalled(command: &Command, words: &[String]) -> String {
-    let what = if words.is_empty() {
+fn miscalled(command: &'static Command, words: &[String]) -> Misuse {
+    let given = if words.is_empty() {
         "no arguments".to_owned()
     } else {
         let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
         format!("arguments [{}]", quoted.join(", "))
     };
-    format!(
-        "ERROR: \"kamal {}\" was called with {what}\nUsage: \"kamal {}\"",
-        command.path,
-        usage(command)
-    )
+    Misuse::Miscalled {
+        path: command.path,
+        usage: usage(command),
+        given,
+    }
 }
 
 /// `accessory exec NAME CMD…`
@@ -643,13 +653,13 @@ mod tests {
         for (line, said) in [
             (
                 "deploy --bogus",
-                "ERROR: \"kamal deploy\" was called with arguments [\"--bogus\"]\nUsage: \"kamal deploy\"",
+                "\"kamal deploy\" was called with arguments [\"--bogus\"]\nUsage: \"kamal deploy\"",
             ),
             ("deploy extra -P", "arguments [\"extra\"]"),
             ("deploy --bogus 5 -P", "arguments [\"--bogus\", \"5\"]"),
             (
                 "rollback",
-                "ERROR: \"kamal rollback\" was called with no arguments\nUsage: \"kamal rollback [VERSION]\"",
+                "\"kamal rollback\" was called with no arguments\nUsage: \"kamal rollback [VERSION]\"",
             ),
             (
                 "lock acquire",
@@ -664,15 +674,24 @@ mod tests {
                 "Expected numeric value for '--lock-wait-timeout'; got \"x\"",
             ),
             ("de", "Ambiguous command de matches [deploy, details]"),
-            (
-                "deplyo",
-                "Could not find command \"deplyo\".\nhint: did you mean \"deploy\"?",
-            ),
+            ("deplyo", "Could not find command \"deplyo\"."),
             ("app foo", "Could not find command \"foo\"."),
         ] {
-            let refused = ask(line).expect_err(line).to_string();
+            let (refused, _) = ask(line).expect_err(line).said("kamal");
             assert!(refused.contains(said), "{line}: {refused}");
         }
+        let misuse = ask("deplyo").expect_err("a typing error");
+        assert_eq!(
+            misuse.said("kamal").1.as_deref(),
+            Some("did you mean \"deploy\"?")
+        );
+        let misuse = ask("rollback").expect_err("a word is missing");
+        assert!(
+            misuse
+                .said("plimsoll")
+                .0
+                .starts_with("\"plimsoll rollback\" was")
+        );
     }
 
     #[test]

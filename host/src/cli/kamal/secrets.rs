@@ -75,7 +75,7 @@ pub(in crate::cli) fn substitute(
         Ok(Asked::Run(_) | Asked::Help(_) | Asked::Tree) => {
             Err(format!("`{line}` has no place in a secrets file"))
         }
-        Err(misuse) => Err(misuse.to_string()),
+        Err(misuse) => Err(misuse.said("kamal").0),
     }
 }
 

@@ -1,8 +1,8 @@
 //! The project as its author wrote it: found, read, templates resolved, and the few facts that powers are derived from.
 //!
 //! Whether the manifest makes sense is the renderer's to say, inside the sandbox; this layer only finds it and reads
-//! what the host itself must know. `read`, `placed` and `copilot` are the only files here that touch
-//! the file system.
+//! what the host itself must know. `read`, `placed`, and `copilot` with what is below it, are the only files
+//! here that touch the file system.
 
 pub mod commands;
 mod contract;

@@ -1,5 +1,6 @@
 //! Copilot's commands, by the binary, against the double of AWS: only the endpoint and the keys are configured.
 //!
+//! * [`assets`]: what addons refer to is packed and uploaded.
 //! * [`deploys`]: created, updated, rolled back, with nothing to do; one command for each kind of workload.
 //! * [`flags`]: every flag of the deploying commands.
 //! * [`failures`]: what goes wrong on the way: the cause is named, the state that is left, and what comes next.
@@ -7,6 +8,7 @@
 //! * [`refused`]: what stops a deploy before it changes anything.
 //! * [`unchanged`]: stacks that Copilot has made, and workloads that nobody changed since.
 
+mod assets;
 mod deploys;
 mod failures;
 mod flags;

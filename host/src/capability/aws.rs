@@ -84,7 +84,10 @@ fn covers_looking(session: &Session, stack: &str) -> Result<(), Denied> {
 }
 
 /// A text of the approved plan with its slots (`<slot:NAME>`) filled in.
-fn filled(run: &Run, text: &str) -> Result<String, CapError> {
+///
+/// # Errors
+/// When one is not filled yet.
+pub fn filled(run: &Run, text: &str) -> Result<String, CapError> {
     const BEGIN: &str = "<slot:";
     let mut result = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,5 +1,11 @@
 //! A Copilot workspace: `copilot/.workspace`, a folder for each workload, its addons and overrides. Found and read;
 //! what the manifests mean is the renderer's to say.
+//!
+//! * [`asset`]: a file or folder that an addon refers to, and its archive.
+//! * [`given_away`]: what of the workspace may be uploaded at all.
+
+pub mod asset;
+pub mod given_away;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -210,47 +216,6 @@ impl Workspace {
     }
 }
 
-/// Files that a manifest gives away: environment files, and what a static site serves. As the host reads it; what a
-/// renderer wants to upload is held to this.
-pub fn given_away(manifest: &str, variables: &BTreeMap<String, String>) -> Vec<String> {
-    let mut found = Vec::new();
-    if let Ok(root) = Node::parse("manifest.yml", manifest) {
-        collect_files(&root, &mut found);
-    }
-    for path in &mut found {
-        for (name, value) in variables {
-            *path = path.replace(&format!("${{{name}}}"), value);
-        }
-        *path = plain(path);
-    }
-    found.sort();
-    found.dedup();
-    found
-}
-
-/// `./site//index.html` as it is called everywhere else: `site/index.html`.
-fn plain(path: &str) -> String {
-    let parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
-    parts.collect::<Vec<_>>().join("/")
-}
-
-fn collect_files(node: &Node, found: &mut Vec<String>) {
-    for entry in node.entries() {
-        let text = entry.value.text().map(str::to_owned);
-        match entry.key.as_str() {
-            "env_file" => found.extend(text),
-            "files" => {
-                let sources = entry.value.items().iter();
-                let sources =
-                    sources.filter_map(|file| file.get("source")?.text().map(str::to_owned));
-                found.extend(sources);
-            }
-            _ => {}
-        }
-        collect_files(&entry.value, found);
-    }
-}
-
 fn read(path: &Path) -> Result<String, WorkspaceError> {
     let unreadable = |source| WorkspaceError::Unreadable {
         path: path.to_owned(),
@@ -288,18 +253,6 @@ fn collect(root: &Path, relative: &Path, paths: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_what_the_manifest_names_is_given_away() {
-        let manifest = "env_file: ${DIR}/a.env\nfiles: [{source: ./public/}]\nsidecars: {x: {env_file: x.env}}\n\
-            environments: {t: {files: [{source: extra}]}}\nvariables: {KEY: .ssh/id_rsa}\n";
-        let variables = BTreeMap::from([("DIR".to_owned(), "conf".to_owned())]);
-        assert_eq!(
-            given_away(manifest, &variables),
-            ["conf/a.env", "extra", "public", "x.env"]
-        );
-        assert!(given_away("[", &variables).is_empty());
-    }
 
     #[test]
     fn a_workspace_is_found_from_below_and_tells_its_workloads() {

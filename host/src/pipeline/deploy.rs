@@ -9,8 +9,11 @@ use super::observe::{observe, plan_steps};
 use super::render::render;
 use super::version::context;
 use super::{DeployError, Goal, Host, Request};
+use crate::capability::aws::filled;
 use crate::plan::Plan;
-use crate::report::{Event, Verdict};
+use crate::report::{Event, Judged, Verdict};
+use crate::wit::renderer::exports::plimsoll::deploy::renderer::Output;
+use crate::wit::types::{Context, Document};
 
 /// Does what the request asks, as far as its goal goes.
 ///
@@ -22,8 +25,40 @@ pub async fn deploy(request: &Request, host: &Host) -> Result<Verdict, DeployErr
     if request.goal == Goal::Config {
         return Ok(host.shown(request, &rendered, &context));
     }
-    let mut judged = check_rendered(host, &context, &rendered).await?;
+    let proposed = propose(host, request, context, rendered).await?;
+    proposed.show(request, host);
+    let plan = proposed.plan;
+    if plan.is_empty() {
+        return Ok(host.nothing_to_do(&plan));
+    }
+    if request.goal == Goal::Plan {
+        return Ok(host.planned(&plan));
+    }
 
+    let approved = approve(request, host, plan)?;
+    let bound = build(request, host, approved).await?;
+    drive(request, host, bound).await
+}
+
+/// A plan, and what policies say of it.
+pub struct Proposed {
+    /// What would be done.
+    pub plan: Plan,
+    /// Advice; what must not be is an error.
+    pub judged: Vec<Judged>,
+}
+
+/// From what was rendered to a plan: looks at what is there, compares, and asks for the steps.
+///
+/// # Errors
+/// When a policy or the driver refuses, or something can't be looked at.
+pub async fn propose(
+    host: &Host,
+    request: &Request,
+    context: Context,
+    rendered: Output,
+) -> Result<Proposed, DeployError> {
+    let mut judged = check_rendered(host, &context, &rendered).await?;
     let observed = observe(request, host, &context, &rendered).await?;
     let difference = compare(host, &context, &observed, &rendered).await?;
     let steps = plan_steps(host, &context, &observed, &rendered, &difference).await?;
@@ -36,24 +71,43 @@ pub async fn deploy(request: &Request, host: &Host) -> Result<Verdict, DeployErr
         steps,
     );
     judged.extend(check_plan(host, &plan).await?);
-    let shown = match request.diff {
-        true => Event::Difference(&plan.difference),
-        false => Event::Plan {
-            plan: &plan,
-            violations: &judged,
-        },
-    };
-    if request.shows_plan || request.diff {
-        host.reporter.emit(&shown);
-    }
-    if plan.is_empty() {
-        return Ok(host.nothing_to_do(&plan));
-    }
-    if request.goal == Goal::Plan {
-        return Ok(host.planned(&plan));
-    }
+    Ok(Proposed { plan, judged })
+}
 
+impl Proposed {
+    /// Shows it, as the request wants it shown.
+    pub fn show(&self, request: &Request, host: &Host) {
+        let shown = match request.diff {
+            true => Event::Difference(&self.plan.difference),
+            false => Event::Plan {
+                plan: &self.plan,
+                violations: &self.judged,
+            },
+        };
+        if request.shows_plan || request.diff {
+            host.reporter.emit(&shown);
+        }
+    }
+}
+
+/// Builds, pushes and uploads what a template refers to, as far as the driver's plan goes for that: the documents, with
+/// the digests of what was pushed. Whoever asks for it has approved it.
+///
+/// # Errors
+/// When it can't be done.
+pub async fn upload(request: &Request, host: &Host) -> Result<Vec<Document>, DeployError> {
+    let context = context(request, host).await?;
+    let rendered = render(request, host, &context).await?;
+    let plan = propose(host, request, context, rendered).await?.plan;
+    let documents = plan.rendered.documents.clone();
     let approved = approve(request, host, plan)?;
     let bound = build(request, host, approved).await?;
-    drive(request, host, bound).await
+    drive(request, host, bound).await?;
+    let fill = |document: Document| {
+        Ok(Document {
+            body: filled(&host.run, &document.body).map_err(DeployError::Capability)?,
+            ..document
+        })
+    };
+    documents.into_iter().map(fill).collect()
 }

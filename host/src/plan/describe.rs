@@ -149,12 +149,17 @@ pub fn image(image: &Image) -> String {
 
 fn put(object: &Json) -> String {
     let source = &object["source"];
-    let what = match (&source["document"], &source["file"], &source["function"]) {
-        (Json::String(address), _, _) => format!("document {address}"),
-        (_, Json::String(path), _) => format!("file {path}"),
-        (_, _, Json::String(id)) => format!("the code of function {id}"),
-        _ => source.to_string(),
-    };
+    let kinds = [
+        ("document", "document"),
+        ("file", "file"),
+        ("archive", "an archive of"),
+        ("function", "the code of function"),
+    ];
+    let named = kinds.iter().find_map(|(kind, words)| {
+        let name = source[*kind].as_str()?;
+        Some(format!("{words} {name}"))
+    });
+    let what = named.unwrap_or_else(|| source.to_string());
     format!(
         "upload {what} to s3://{}/{}",
         shown(&object["bucket"]),
@@ -302,6 +307,11 @@ mod tests {
                 "s3.put",
                 json!({"object": {"bucket": "b", "key": "manual/x.yml", "source": {"document": "stack/api"}, "content-type": null}}),
                 "upload document stack/api to s3://b/manual/x.yml",
+            ),
+            (
+                "s3.put",
+                json!({"object": {"bucket": "b", "key": "manual/addons/api/assets/1", "source": {"archive": "lambdas/a"}, "content-type": null}}),
+                "upload an archive of lambdas/a to s3://b/manual/addons/api/assets/1",
             ),
             (
                 "cloudformation.create-change-set",

@@ -70,6 +70,8 @@ pub enum Source {
     Document(String),
     /// A file of the project.
     File(String),
+    /// A file or folder of the project, as an archive.
+    Archive(String),
     /// The code of a custom resource.
     Function(String),
 }
@@ -180,6 +182,8 @@ pub struct Request {
     pub detach: bool,
     /// Accept that a newer version deployed it.
     pub allow_downgrade: bool,
+    /// Only what a template refers to is uploaded: `svc package`, `job package`.
+    pub packages: bool,
 }
 
 impl Request {
@@ -195,6 +199,9 @@ impl Request {
             no_rollback: flag("no-rollback"),
             detach: flag("detach"),
             allow_downgrade: flag("allow-downgrade"),
+            packages: asked["command"]
+                .as_str()
+                .is_some_and(|command| command.ends_with(" package")),
         })
     }
 }

@@ -57,6 +57,11 @@ pub enum Task {
         /// Uploads.
         puts: Vec<Promise>,
     },
+    /// Uploads what a template refers to. No stack is looked at or changed.
+    Store {
+        /// Uploads.
+        puts: Vec<Promise>,
+    },
     /// Deletes a stack that never worked.
     Clear {
         /// Deletes it.
@@ -120,6 +125,12 @@ pub fn plan(input: &Input<'_>) -> Result<Proposal, String> {
             return Err(refusal);
         }
     }
+    if request.packages {
+        return Ok(Proposal {
+            steps: store(input),
+            note: None,
+        });
+    }
     if request.force && deployment.kind == "Static Site" {
         return Err("--force is not supported for service type \"Static Site\"\nhint: leave it out; changed files are deployed without it".to_owned());
     }
@@ -150,14 +161,24 @@ fn means_nothing((address, pointer): &(String, String)) -> bool {
     (address.starts_with("stack/") && metadata) || address.starts_with("deployment/")
 }
 
-/// Uploads, then changes the stack.
-fn change(input: &Input<'_>, way: Way) -> Vec<Step> {
+/// Uploads what the template and its parameters refer to.
+fn store(input: &Input<'_>) -> Vec<Step> {
+    let puts = uploads(input);
+    let step = Step {
+        id: "upload".to_owned(),
+        title: format!(
+            "upload what the template of {} refers to",
+            input.desired.deployment.workload
+        ),
+        task: Task::Store { puts },
+    };
+    vec![step]
+}
+
+fn uploads(input: &Input<'_>) -> Vec<Promise> {
     let deployment = &input.desired.deployment;
-    let stack = deployment.stack.as_str();
-    let name = format!("plimsoll-{}", input.deployment_id);
-    let role = &deployment.execution_role;
     let uploads = deployment.uploads.iter().enumerate();
-    let mut puts: Vec<Promise> = uploads
+    uploads
         .map(|(number, upload)| {
             let object = Object {
                 bucket: deployment.bucket.clone(),
@@ -168,7 +189,16 @@ fn change(input: &Input<'_>, way: Way) -> Vec<Step> {
             let id = format!("upload-{}", number + 1);
             Promise::always(id, &deployment.bucket, Call::Put { object })
         })
-        .collect();
+        .collect()
+}
+
+/// Uploads, then changes the stack.
+fn change(input: &Input<'_>, way: Way) -> Vec<Step> {
+    let deployment = &input.desired.deployment;
+    let stack = deployment.stack.as_str();
+    let name = format!("plimsoll-{}", input.deployment_id);
+    let role = &deployment.execution_role;
+    let mut puts = uploads(input);
     let template = Object {
         bucket: deployment.bucket.clone(),
         key: format!("manual/templates/{stack}/{{sha256}}.yml"),
@@ -277,7 +307,7 @@ impl Task {
     /// The calls it promises, in order.
     pub fn promises(&self) -> Vec<&Promise> {
         match self {
-            Self::Upload { puts, .. } => puts.iter().collect(),
+            Self::Upload { puts, .. } | Self::Store { puts } => puts.iter().collect(),
             Self::Clear { delete } => vec![delete],
             Self::Propose { propose, drop } => vec![propose, drop],
             Self::Execute { execute, undo, .. } => vec![execute, undo],

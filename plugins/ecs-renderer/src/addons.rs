@@ -1,13 +1,15 @@
 //! Addons: the user's own CloudFormation beside the workload, merged into one nested stack.
 
-mod assets;
+pub(crate) mod assets;
 
 use crate::cfn;
 use crate::cfn::{Map, Value, attribute, print, reference, resource};
 use crate::diagnostic::{Findings, Sources, code};
+use crate::facts::Facts;
 use crate::patches::File;
 use crate::stack::Stack;
-use crate::yaml::{self, At, Node, Span};
+use crate::yaml::{self, Node, Span};
+use std::collections::BTreeSet;
 
 const PARAMETERS_FILES: [&str; 2] = ["addons.parameters.yml", "addons.parameters.yaml"];
 const RESERVED: [&str; 3] = ["App", "Env", "Name"];
@@ -27,8 +29,8 @@ pub(crate) struct Addons {
     template: Option<Map>,
     extra_parameters: Map,
     outputs: Vec<Output>,
-    /// Files and folders of the project where an object in S3 has to be.
-    local: Vec<At<String>>,
+    /// Files and folders of the project, in whose place an object of S3 was put.
+    uploads: Vec<assets::Upload>,
 }
 
 /// An output of the addons.
@@ -65,19 +67,28 @@ impl Output {
 }
 
 impl Addons {
-    /// Merges the addon files, and reads what their parameters are given.
-    pub(crate) fn read(files: &[File], sources: &mut Sources, findings: &mut Findings) -> Addons {
-        let is_yaml = |f: &&File| f.path.ends_with(".yml") || f.path.ends_with(".yaml");
-        let mut files: Vec<&File> = files.iter().filter(is_yaml).collect();
-        files.sort_by(|a, b| a.path.cmp(&b.path));
-        let (given, templates): (Vec<&File>, Vec<&File>) = files
-            .into_iter()
-            .partition(|f| PARAMETERS_FILES.contains(&f.name()));
+    /// Merges the addon files, and reads what their parameters are given. Only what is deployed refers to uploads.
+    pub(crate) fn read(
+        files: &[File],
+        workload: &str,
+        facts: &Facts,
+        sources: &mut Sources,
+        findings: &mut Findings,
+    ) -> Addons {
+        let (given, templates) = told_apart(files);
         let mut merged = Merge::default();
+        let mut uploads = Vec::new();
         for file in templates {
-            if let Some(node) = read_file(file, sources, findings) {
+            let Some(node) = read_file(file, sources, findings) else {
+                continue;
+            };
+            if facts.deployment.is_none() {
                 merged.add(&node, findings);
+                continue;
             }
+            let (node, more) = assets::packaged(&node, workload, facts, findings);
+            uploads.extend(more);
+            merged.add(&node, findings);
         }
         if merged.first.is_none() {
             if let Some(file) = given.first() {
@@ -104,20 +115,14 @@ impl Addons {
         Addons {
             extra_parameters,
             outputs,
-            local: std::mem::take(&mut merged.local),
+            uploads,
             template: Some(merged.template()),
         }
     }
 
-    /// A template that names files of this machine cannot be deployed.
-    pub(crate) fn check_deployable(&self, findings: &mut Findings) {
-        for At { value: path, span } in &self.local {
-            findings.coded(code::ADDON).error(
-                *span,
-                format!("`{path}` is of this project, and has to be in S3 before the addon is deployed; plimsoll does not upload it yet"),
-                "run `aws cloudformation package` on the addon and keep its result in addons/",
-            );
-        }
+    /// What has to be uploaded before the addons are deployed.
+    pub(crate) fn uploads(&self) -> &[assets::Upload] {
+        &self.uploads
     }
 
     /// The text of the merged template.
@@ -175,6 +180,25 @@ impl Addons {
     }
 }
 
+/// Paths of the project that addons name where an object of S3 has to be. Files that can't be read name none.
+pub(crate) fn assets_of(files: &[File]) -> BTreeSet<String> {
+    let (_, templates) = told_apart(files);
+    let read = templates
+        .into_iter()
+        .filter_map(|file| yaml::parse(&file.text, 0).ok());
+    read.flat_map(|template| assets::named(&template)).collect()
+}
+
+/// What parameters are given, and the templates, sorted.
+fn told_apart(files: &[File]) -> (Vec<&File>, Vec<&File>) {
+    let is_yaml = |f: &&File| f.path.ends_with(".yml") || f.path.ends_with(".yaml");
+    let mut files: Vec<&File> = files.iter().filter(is_yaml).collect();
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files
+        .into_iter()
+        .partition(|f| PARAMETERS_FILES.contains(&f.name()))
+}
+
 fn read_file(file: &File, sources: &mut Sources, findings: &mut Findings) -> Option<Node> {
     let number = sources.add(&file.path, &file.text);
     match yaml::parse(&file.text, number) {
@@ -206,7 +230,6 @@ type Entry = (String, Span, Value);
 struct Merge {
     sections: Vec<(String, Vec<Entry>)>,
     first: Option<Span>,
-    local: Vec<At<String>>,
 }
 
 impl Merge {
@@ -229,9 +252,6 @@ impl Merge {
                 continue;
             };
             for (name, value) in entries {
-                if key.text == "Resources" {
-                    self.local.extend(assets::local(value));
-                }
                 self.put(
                     &key.text,
                     name.text.clone(),

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "wit-bindgen's generated exports")]
 
 use crate::diagnostic::{Diagnostic, Place, Severity};
-use crate::facts::Reach;
+use crate::facts::{Asset, Reach};
 use crate::interpolate::Variables;
 use crate::manifest::WorkloadType;
 use crate::needs;
@@ -57,6 +57,7 @@ impl wit::Guest for Component {
             .chain(named("variable", wanted.variables))
             .chain(named("path", wanted.paths))
             .chain(named("digest", wanted.digests))
+            .chain(named("asset", needs::assets(&project.addons)))
             .chain(named("secret", wanted.secrets))
             .chain(named("load-balancer", wanted.load_balancers))
             .chain(named("subnets", subnets.collect()))
@@ -87,6 +88,7 @@ impl wit::Guest for Component {
             .collect();
         // A secret of which nothing is known is none that is missing.
         facts.secrets = project.named("secret", |v| Reach::deserialize(v).ok());
+        facts.assets = project.named("asset", |v| Asset::deserialize(v).ok());
         let digests = project.named("digest", |v| v.as_object().cloned());
         for (path, digest) in digests.into_values().flatten() {
             if let Some(digest) = digest.as_str() {

@@ -78,6 +78,9 @@ pub struct Facts {
     /// What was found of the secrets that containers get, by [`crate::needs::Secret::name`].
     #[serde(skip)]
     pub secrets: BTreeMap<String, Reach>,
+    /// What addons refer to, by the name they have for it.
+    #[serde(skip)]
+    pub assets: BTreeMap<String, Asset>,
     /// Digests of the project's files that are uploaded, SHA-256 in hexadecimal.
     #[serde(skip)]
     pub digests: BTreeMap<String, String>,
@@ -112,6 +115,27 @@ pub enum Reach {
     Untagged,
     /// It isn't there.
     Missing,
+}
+
+/// A file or folder that an addon refers to.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Asset {
+    /// It can be uploaded. Digests are SHA-256 in hexadecimal.
+    There {
+        /// Path from the project's root.
+        path: String,
+        /// Digest of the archive that is made of it.
+        archive: String,
+        /// Digest of the file, if it is one.
+        #[serde(default)]
+        file: Option<String>,
+    },
+    /// It can't.
+    Problem {
+        /// Why, in words that fit behind its name.
+        problem: String,
+    },
 }
 
 /// The application.
@@ -418,4 +442,13 @@ pub enum Side {
     Public,
     /// Internal.
     Private,
+}
+
+/// Facts that say as little as facts can.
+#[cfg(test)]
+pub(crate) fn minimal() -> Facts {
+    let text = r#"{"schema": 1, "application": {"name": "shop"}, "environment": {"name": "test", "account_id": "111122223333",
+        "region": "eu-west-1", "version": "v1.42.0", "features": [], "service_discovery_endpoint": "test.shop.local", "manifest": {}},
+        "artifacts": {"bucket": "artifacts", "kms_key_arn": "arn:k"}, "template_version": "v1.29.0", "unique_id": "0"}"#;
+    Facts::parse(text).expect("the facts are valid")
 }

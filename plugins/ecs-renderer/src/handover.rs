@@ -1,6 +1,7 @@
 //! What the driver is told beside the template: where the workload belongs, and what is uploaded for it. Names in the
 //! artifact bucket are Copilot's, so that either tool finds what the other has uploaded.
 
+use crate::addons::assets::Upload;
 use crate::cfn::Value;
 use crate::diagnostic::Findings;
 use crate::facts::{Facts, Reach};
@@ -110,7 +111,8 @@ fn addons_key(workload: &str, text: &str) -> String {
     format!("manual/addons/{workload}/{}.yml", sha256(text))
 }
 
-fn url(facts: &Facts, key: &str) -> String {
+/// URL of an object of the artifact bucket.
+pub(crate) fn url(facts: &Facts, key: &str) -> String {
     format!(
         "https://{}.s3.{}.{}/{key}",
         facts.artifacts.bucket,
@@ -154,6 +156,8 @@ pub(crate) struct Rendered<'a> {
     pub(crate) kind: &'static str,
     pub(crate) template: &'a Value,
     pub(crate) addons: Option<&'a str>,
+    /// What the addons refer to.
+    pub(crate) assets: &'a [Upload],
     pub(crate) env_files: &'a [EnvFile],
     pub(crate) site_files: &'a [SiteFile],
     /// The mapping of the site files.
@@ -183,6 +187,13 @@ pub(crate) fn document(facts: &Facts, workload: &str, rendered: &Rendered<'_>) -
                 None,
             );
         }
+    }
+    for asset in rendered.assets {
+        let source = match asset.archive {
+            true => json!({"archive": asset.path}),
+            false => json!({"file": asset.path}),
+        };
+        upload(asset.key.clone(), source, None);
     }
     if let Some(text) = rendered.addons {
         let address = format!("addons/{workload}");

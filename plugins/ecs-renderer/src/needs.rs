@@ -1,8 +1,10 @@
 //! What to look up before rendering: names that only the host, or AWS, can say something about.
 
+use crate::addons;
 use crate::diagnostic::Findings;
 use crate::interpolate::{self, Variables};
 use crate::manifest;
+use crate::patches::File;
 use crate::yaml::{self, At, Node, Span};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -66,7 +68,10 @@ pub fn all(manifest: &str, workload: &str, variables: &Variables<'_>) -> Needs {
     let text = |node: Option<At<String>>| node.map(|found| found.value);
     let sources = root.items_at("files").iter();
     let sources = sources.filter_map(|file| text(file.text_at("source")));
-    needs.digests.extend(sources);
+    for source in sources {
+        needs.paths.insert(source.clone());
+        needs.digests.insert(source);
+    }
     let sidecars = root.sorted_at("sidecars");
     let containers = sidecars.iter().map(|(_, sidecar)| *sidecar);
     let holders = std::iter::once(root).chain(containers);
@@ -96,6 +101,11 @@ pub fn all(manifest: &str, workload: &str, variables: &Variables<'_>) -> Needs {
         .get("subscribe")
         .is_some_and(|subscribe| !subscribe.items_at("topics").is_empty());
     needs
+}
+
+/// Files and folders of the project that addons name, where CloudFormation wants an object of S3.
+pub fn assets(addons: &[File]) -> BTreeSet<String> {
+    addons::assets_of(addons)
 }
 
 /// The secrets that a manifest gives to its containers. Those from exports are CloudFormation's to find.

@@ -181,7 +181,13 @@ fn render(
         environment: request.environment,
         process: request.variables,
     };
-    let addons = Addons::read(request.addons, sources, findings);
+    let addons = Addons::read(
+        request.addons,
+        request.workload,
+        request.facts,
+        sources,
+        findings,
+    );
     let manifest = manifest::read(
         &request.manifest.text,
         file,
@@ -189,9 +195,6 @@ fn render(
         &variables,
         findings,
     )?;
-    if request.facts.deployment.is_some() {
-        addons.check_deployable(findings);
-    }
     let there = request.facts.deployed_addons.as_deref();
     let addons_text = addons.text().map(|text| deployed::keep_addons(text, there));
     let addons_here = addons_text.as_deref();
@@ -258,6 +261,7 @@ fn render(
             kind: manifest.kind.name(),
             template: &template,
             addons: addons_here,
+            assets: addons.uploads(),
             env_files: &env_files,
             site_files: &site_files,
             mapping: mapping.as_deref(),

@@ -69,12 +69,14 @@ async fn another_stack_bucket_key_role_file_or_log_is_refused_before_aws_hears_o
         {"do": "put", "effect": "e", "bucket": bucket, "key": "manual/addons/api/../web/x.yml", "document": "stack/api"},
         {"do": "put", "effect": "e", "bucket": bucket, "key": "manual/env-files/x.env", "file": ".env"},
         {"do": "put", "effect": "e", "bucket": bucket, "key": "manual/env-files/x.env", "file": "env/../.env"},
+        {"do": "put", "effect": "e", "bucket": bucket, "key": "manual/addons/api/assets/x", "archive": "env"},
+        {"do": "put", "effect": "e", "bucket": bucket, "key": "manual/addons/api/assets/x", "archive": "."},
         {"do": "service", "stack": "demo-test-web", "resource": "Service"},
         {"do": "logs", "group": "/copilot/demo-test-web"},
     ]);
     account.double.forget_requests();
     let results = apply(&account, &test, &[], cases).await;
-    assert_eq!(results.len(), 12);
+    assert_eq!(results.len(), 14);
     for result in &results {
         assert!(
             result.contains("Denied") && result.contains("grants.aws."),
@@ -92,7 +94,7 @@ async fn another_stack_bucket_key_role_file_or_log_is_refused_before_aws_hears_o
             .iter()
             .filter(|entry| entry["kind"] == "denied")
             .count(),
-        12
+        14
     );
 }
 
@@ -239,6 +241,45 @@ async fn a_stack_of_others_is_not_reached_by_way_of_one_that_is_granted() {
     assert!(results[1].contains("is not part of stack"), "{results:?}");
     assert!(
         results[2].contains("is a AWS::SNS::Topic, not a service"),
+        "{results:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_is_what_its_key_says_and_never_leads_out_of_the_project() {
+    let account = Account::new();
+    let test = account.run().await;
+    let project = test.run().project.clone();
+    std::fs::create_dir_all(project.join("env")).unwrap();
+    std::fs::write(project.join("env/api.env"), "A=1\n").unwrap();
+    let bucket = &account.bucket;
+    let object = |key: &str| json!({"object": {"bucket": bucket, "key": key, "source": {"archive": "env/api.env"}, "content-type": null}});
+    let key = |digest: &str| format!("manual/addons/api/assets/{digest}");
+    let digest = sha256(b"api.env -rw-r--r--A=1\n");
+    let right = key(&digest);
+    let wrong = key(&sha256(b"A=1\n"));
+    let promises = ["right", "wrong", "linked"].map(|id| {
+        let key = if id == "wrong" { &wrong } else { &right };
+        promise(id, "s3.put", bucket, &object(key))
+    });
+    let put = |effect: &str, key: &str| json!({"do": "put", "effect": effect, "bucket": bucket, "key": key, "archive": "env/api.env"});
+    let calls = json!([put("wrong", &wrong), put("right", &right)]);
+    let results = apply(&account, &test, &promises, calls).await;
+    assert!(
+        results[0].contains("is named for content with the digest"),
+        "{results:?}"
+    );
+    assert!(
+        results[1].contains(&format!("done: https://{bucket}")),
+        "{results:?}"
+    );
+    // What the name leads to by now is another file.
+    std::fs::remove_file(project.join("env/api.env")).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", project.join("env/api.env")).unwrap();
+    let calls = json!([put("linked", &right)]);
+    let results = apply(&account, &test, &promises, calls).await;
+    assert!(
+        results[0].contains("is outside of the project"),
         "{results:?}"
     );
 }

@@ -1,4 +1,5 @@
-//! `plimsoll:deploy/s3`: uploads of documents of the approved plan, of project files and of our own functions.
+//! `plimsoll:deploy/s3`: uploads of documents of the approved plan, of project files, of archives made of them, and of
+//! our own functions.
 
 use std::path::{Component, Path};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use crate::capability::error::from_wire;
 use crate::capability::run::Run;
 use crate::capability::session::Call;
 use crate::capability::{Answer, Powers, Session, View};
+use crate::manifest::copilot::asset::Asset;
 use crate::wit::s3::{Host, HostWithStore, Object, Source};
 use crate::wit::types::CapError;
 
@@ -43,6 +45,7 @@ impl<T: Send + 'static> HostWithStore<T> for Powers {
         let source = match &object.source {
             Source::Document(address) => json!({"document": address}),
             Source::File(path) => json!({"file": path}),
+            Source::Archive(path) => json!({"archive": path}),
             Source::Function(id) => json!({"function": id}),
         };
         let call = Call {
@@ -59,12 +62,12 @@ impl<T: Send + 'static> HostWithStore<T> for Powers {
         let scope = covers(&session, &object);
         let run = session.run.clone();
         let work = async move {
-            let content = content(&run, &object).await?;
-            let key = keyed(&object.key, &content)?;
+            let Content { bytes, sha256 } = content(&run, &object).await?;
+            let key = keyed(&object.key, &sha256)?;
             let content_type = object.content_type.or_else(|| by_extension(&key));
             let url = aws
                 .s3
-                .put(&object.bucket, &key, content, content_type)
+                .put(&object.bucket, &key, bytes, content_type)
                 .await
                 .map_err(|error| from_wire(&error))?;
             run.fill(format!("uploaded/{effect}"), url.clone());
@@ -78,21 +81,51 @@ fn covers(session: &Session, object: &Object) -> Result<(), crate::grant::Denied
     let grants = &session.grants;
     grants.covers_object(&object.bucket, &object.key)?;
     match &object.source {
-        Source::File(path) => grants.covers_file(path),
+        Source::File(path) | Source::Archive(path) => grants.covers_file(path),
         Source::Document(_) | Source::Function(_) => Ok(()),
     }
 }
 
-/// What is uploaded.
-async fn content(run: &Run, object: &Object) -> Result<Vec<u8>, CapError> {
+/// What is uploaded, and the digest that its key names it by.
+struct Content {
+    bytes: Vec<u8>,
+    sha256: String,
+}
+
+impl From<Vec<u8>> for Content {
+    fn from(bytes: Vec<u8>) -> Self {
+        let digest = Sha256::digest(&bytes);
+        Self {
+            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            bytes,
+        }
+    }
+}
+
+async fn content(run: &Run, object: &Object) -> Result<Content, CapError> {
     match &object.source {
         Source::Document(address) => {
             let document = run.approved(address)?;
-            Ok(filled(run, &document.body)?.into_bytes())
+            Ok(filled(run, &document.body)?.into_bytes().into())
         }
-        Source::File(path) => file(run, path).await,
-        Source::Function(id) => function(id, &object.key),
+        Source::File(path) => Ok(file(run, path).await?.into()),
+        Source::Archive(path) => archive(run, path).await,
+        Source::Function(id) => Ok(function(id, &object.key)?.into()),
     }
+}
+
+/// A file or folder of the project, packed. The digest is that of what was packed, whatever was there before.
+async fn archive(run: &Run, path: &str) -> Result<Content, CapError> {
+    let (root, name) = (run.project.clone(), path.to_owned());
+    let packing = tokio::task::spawn_blocking(move || Asset::find(&root, &name)?.pack());
+    let packed = packing
+        .await
+        .map_err(|crash| CapError::Other(format!("failed to pack {path}: {crash}")))?;
+    let packed = packed.map_err(|error| CapError::Other(format!("`{path}` {error}")))?;
+    Ok(Content {
+        bytes: packed.bytes,
+        sha256: packed.sha256,
+    })
 }
 
 /// A file of the project; a link must not lead out of it.
@@ -138,12 +171,8 @@ fn function(id: &str, key: &str) -> Result<Vec<u8>, CapError> {
 
 /// The key with the content's digest in its place. A digest that is there already must be the content's: an object
 /// that others trust by its name can't be replaced by something else.
-fn keyed(key: &str, content: &[u8]) -> Result<String, CapError> {
-    let digest: String = Sha256::digest(content)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let key = key.replace(DIGEST, &digest);
+fn keyed(key: &str, digest: &str) -> Result<String, CapError> {
+    let key = key.replace(DIGEST, digest);
     let is_digest =
         |word: &&str| word.len() == LENGTH && word.bytes().all(|b| b.is_ascii_hexdigit());
     let mut words = key.split(['/', '.']).filter(is_digest);
@@ -177,10 +206,12 @@ mod tests {
     #[test]
     fn a_digest_in_a_key_is_that_of_the_content() {
         let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let of = |text: &str| Content::from(text.as_bytes().to_vec()).sha256;
+        assert_eq!(of("abc"), digest);
         let expected = format!("manual/x/{digest}.yml");
-        assert_eq!(keyed("manual/x/{sha256}.yml", b"abc"), Ok(expected.clone()));
-        assert_eq!(keyed(&expected, b"abc"), Ok(expected.clone()));
-        assert!(keyed(&expected, b"abd").is_err());
-        assert_eq!(keyed("plain.yml", b"abc"), Ok("plain.yml".to_owned()));
+        assert_eq!(keyed("manual/x/{sha256}.yml", digest), Ok(expected.clone()));
+        assert_eq!(keyed(&expected, digest), Ok(expected.clone()));
+        assert!(keyed(&expected, &of("abd")).is_err());
+        assert_eq!(keyed("plain.yml", digest), Ok("plain.yml".to_owned()));
     }
 }

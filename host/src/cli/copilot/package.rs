@@ -8,14 +8,15 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json, json};
 use tokio::runtime::Runtime;
 
-use super::arguments::{ExplainArguments, PackageArguments};
-use super::start::{Place, facts, lost, pure, session};
-use super::{Called, Kind, choose};
+use super::arguments::{ExplainArguments, PackageArguments, Shared};
+use super::choose::{self, Chosen};
+use super::start::{Consent, Place, facts, given_away, lost, pure, ready, session};
+use super::{Called, Kind};
 use crate::cli::environment::Environment;
 use crate::manifest::copilot::{WorkloadFile, Workspace};
-use crate::pipeline::DeployError;
 use crate::pipeline::copilot::{Gathered, Known};
 use crate::pipeline::package::{Package, Pure};
+use crate::pipeline::{DeployError, deploy as pipeline};
 use crate::plugin::Plugin;
 use crate::plugin::select::{Target, bundled};
 use crate::report::{Format, Reporter, Verbosity};
@@ -41,11 +42,8 @@ pub(super) fn package(called: Called, kind: Kind, arguments: &PackageArguments) 
     finish(runtime, arguments.diff, |environment, reporter, runtime| {
         runtime.block_on(async {
             if arguments.upload_assets {
-                // Said, rather than left out silently.
-                return Err(DeployError::Project(format!(
-                    "--upload-assets is not there yet\nhint: `{} deploy` uploads what it needs, after approval; the template is the same without it",
-                    kind.group()
-                )));
+                let uploaded = uploaded(arguments, environment, reporter, kind).await?;
+                return print(arguments, reporter, &uploaded).map(|()| Ended::Fine);
             }
             let mut asked = Asked::read(arguments, environment, reporter, Some(kind)).await?;
             let pure = pure(environment, reporter)?;
@@ -58,13 +56,98 @@ pub(super) fn package(called: Called, kind: Kind, arguments: &PackageArguments) 
                 let difference = difference(&pure, &asked, output).await?;
                 return Ok(show(reporter, &difference, arguments.json));
             }
-            match &arguments.output_dir {
-                Some(folder) => write(folder, &asked, &output)?,
-                None => reporter.data(&document(&output, "stack/")?.body),
-            }
-            Ok(Ended::Fine)
+            let packaged = Packaged {
+                name: asked.name,
+                environment: asked.environment,
+                documents: output.documents,
+            };
+            print(arguments, reporter, &packaged).map(|()| Ended::Fine)
         })
     })
+}
+
+/// A workload's documents.
+struct Packaged {
+    name: String,
+    environment: String,
+    documents: Vec<Document>,
+}
+
+/// Builds, pushes and uploads what the template refers to: the documents then name what is there.
+async fn uploaded(
+    arguments: &PackageArguments,
+    environment: &Environment,
+    reporter: &Arc<Reporter>,
+    kind: Kind,
+) -> Result<Packaged, DeployError> {
+    let workspace = Workspace::find(&environment.folder, arguments.app.as_deref()).map_err(lost)?;
+    let session = session(reporter).await?;
+    let place = Place {
+        environment,
+        reporter,
+        workspace: &workspace,
+        session: &session,
+    };
+    let (chosen, name) = choose(&place, arguments, Some(kind)).await?;
+    super::deploy::fits(&chosen.records, &name, kind, false)?;
+    let flags = Shared {
+        allow_downgrade: arguments.allow_downgrade,
+        tag: arguments.tag.clone(),
+        ..Shared::default()
+    };
+    let consent = Consent {
+        yes: true,
+        diff: false,
+    };
+    let command = format!("{} package", kind.group());
+    let mut ready = ready(&place, &chosen, &name, &flags, consent, &command).await?;
+    if let Some(target) = &mut ready.host.copilot {
+        target.known.strict = arguments.strict;
+    }
+    let documents = pipeline::upload(&ready.request, &ready.host).await?;
+    Ok(Packaged {
+        documents,
+        environment: chosen.environment,
+        name,
+    })
+}
+
+fn print(
+    arguments: &PackageArguments,
+    reporter: &Reporter,
+    packaged: &Packaged,
+) -> Result<(), DeployError> {
+    match &arguments.output_dir {
+        Some(folder) => write(folder, packaged),
+        None => {
+            reporter.data(&document(&packaged.documents, "stack/")?.body);
+            Ok(())
+        }
+    }
+}
+
+/// Where, and what.
+async fn choose(
+    place: &Place<'_>,
+    arguments: &PackageArguments,
+    kind: Option<Kind>,
+) -> Result<(Chosen, String), DeployError> {
+    let Place {
+        reporter,
+        workspace,
+        session,
+        ..
+    } = place;
+    let (name, wanted) = (arguments.name.as_deref(), arguments.env.as_deref());
+    let chosen = choose::environment(session, reporter, workspace, wanted, name).await?;
+    let name = match name {
+        Some(name) => name.to_owned(),
+        None => {
+            let kind = kind.unwrap_or(Kind::Service);
+            choose::workload(reporter, workspace, &chosen, kind)?
+        }
+    };
+    Ok((chosen, name))
 }
 
 /// `explain`.
@@ -234,16 +317,17 @@ impl Asked {
         let Some(chosen) = arguments.env.clone().or(told) else {
             return refuse("which environment?\nhint: name it with -e".to_owned());
         };
+        let files = workspace.files(&name).map_err(lost)?;
         Ok(Self {
-            files: workspace.files(&name).map_err(lost)?,
             known: Known {
+                given: given_away(&workspace, &chosen, &files, environment),
                 workspace,
-                variables: environment.variables.clone(),
                 facts,
                 secrets: Map::new(),
                 strict: false,
                 kind: None,
             },
+            files,
             name,
             environment: chosen,
             deployed,
@@ -259,21 +343,13 @@ impl Asked {
         kind: Option<Kind>,
     ) -> Result<Self, DeployError> {
         let session = session(reporter).await?;
-        let (name, wanted) = (arguments.name.as_deref(), arguments.env.as_deref());
-        let chosen = choose::environment(&session, reporter, &workspace, wanted, name).await?;
-        let name = match name {
-            Some(name) => name.to_owned(),
-            None => {
-                let kind = kind.unwrap_or(Kind::Service);
-                choose::workload(reporter, &workspace, &chosen, kind)?
-            }
-        };
         let place = Place {
             environment,
             reporter,
             workspace: &workspace,
             session: &session,
         };
+        let (chosen, name) = choose(&place, arguments, kind).await?;
         let (mut known, gathered) = facts(
             &place,
             &chosen,
@@ -372,15 +448,14 @@ fn read_facts(path: &Path) -> Result<Json, DeployError> {
     })
 }
 
-fn document<'a>(output: &'a Output, prefix: &str) -> Result<&'a Document, DeployError> {
-    let found = output
-        .documents
+fn document<'a>(documents: &'a [Document], prefix: &str) -> Result<&'a Document, DeployError> {
+    let found = documents
         .iter()
         .find(|document| document.address.starts_with(prefix));
     found.ok_or_else(|| DeployError::Project(format!("the renderer made no document `{prefix}…`")))
 }
 
-fn write(folder: &Path, asked: &Asked, output: &Output) -> Result<(), DeployError> {
+fn write(folder: &Path, packaged: &Packaged) -> Result<(), DeployError> {
     let fail = |path: &Path, error: std::io::Error| {
         DeployError::Project(format!("failed to write {}: {error}", path.display()))
     };
@@ -389,16 +464,20 @@ fn write(folder: &Path, asked: &Asked, output: &Output) -> Result<(), DeployErro
         let path = folder.join(name);
         fs::write(&path, text).map_err(|error| fail(&path, error))
     };
-    let (name, environment) = (&asked.name, &asked.environment);
+    let Packaged {
+        name,
+        environment,
+        documents,
+    } = packaged;
     put(
         format!("{name}-{environment}.stack.yml"),
-        &document(output, "stack/")?.body,
+        &document(documents, "stack/")?.body,
     )?;
     put(
         format!("{name}-{environment}.params.json"),
-        &document(output, "parameters/")?.body,
+        &document(documents, "parameters/")?.body,
     )?;
-    match document(output, "addons/") {
+    match document(documents, "addons/") {
         Ok(addons) => put(format!("{name}.addons.stack.yml"), &addons.body),
         Err(_) => Ok(()),
     }

@@ -17,8 +17,8 @@ use crate::cli::start::{
 use crate::grant::Grants;
 use crate::grant::derive::Workload;
 use crate::interrupt::Interrupt;
-use crate::manifest::Project;
-use crate::manifest::copilot::{Workspace, WorkspaceError, given_away};
+use crate::manifest::copilot::given_away::GivenAway;
+use crate::manifest::copilot::{WorkloadFile, Workspace, WorkspaceError};
 use crate::pipeline::copilot::{Gathered, Known, Target, Wanted, gather};
 use crate::pipeline::package::{Package, Pure};
 use crate::pipeline::{DeployError, Goal, Host, Request};
@@ -78,16 +78,21 @@ pub(super) async fn facts(
     tags: &BTreeMap<String, String>,
     allow_downgrade: bool,
 ) -> Result<(Known, Gathered), DeployError> {
+    let files = place.workspace.files(workload).map_err(lost)?;
     let mut known = Known {
         workspace: place.workspace.clone(),
-        variables: place.environment.variables.clone(),
+        given: given_away(
+            place.workspace,
+            &chosen.environment,
+            &files,
+            place.environment,
+        ),
         facts: json!({}),
         secrets: Map::new(),
         strict: false,
         kind: None,
     };
     let pure = pure(place.environment, place.reporter)?;
-    let files = place.workspace.files(workload).map_err(lost)?;
     let package = Package {
         files,
         environment: chosen.environment.clone(),
@@ -142,7 +147,7 @@ pub(super) async fn ready(
     )
     .await?;
     let configuration = read_configuration(&project, reporter)?;
-    let derived = powers(place.workspace, &project, workload, &gathered);
+    let derived = powers(&known, workload, &gathered);
     let plugins = Plugins::of(&project.root, &configuration, &derived, select::Target::Ecs)
         .map_err(|error| unselected(error, &project, reporter))?;
     let interrupt = Interrupt::default();
@@ -219,16 +224,31 @@ fn asked(command: &str, flags: &Shared) -> Json {
     })
 }
 
+/// What the workload's own files name.
+pub(super) fn given_away(
+    workspace: &Workspace,
+    environment: &str,
+    files: &[WorkloadFile],
+    surroundings: &Environment,
+) -> GivenAway {
+    let (root, application) = (&workspace.root, &workspace.application);
+    GivenAway::read(
+        root,
+        application,
+        environment,
+        files,
+        &surroundings.variables,
+    )
+}
+
 /// What the workload's own driver may do.
-fn powers(workspace: &Workspace, project: &Project, workload: &str, gathered: &Gathered) -> Grants {
-    let manifest = project.files.first();
-    let named = manifest.map(|file| given_away(&file.text, &project.environment));
+fn powers(known: &Known, workload: &str, gathered: &Gathered) -> Grants {
+    let root = &known.workspace.root;
+    let named = known.given.files.iter().chain(&known.given.assets);
     let files: Vec<String> = named
-        .unwrap_or_default()
-        .into_iter()
-        .map(|path| match workspace.root.join(&path).is_dir() {
+        .map(|path| match root.join(path).is_dir() {
             true => format!("{}/", path.trim_end_matches('/')),
-            false => path,
+            false => path.clone(),
         })
         .collect();
     let role = &gathered.environment.execution_role;

@@ -1,6 +1,5 @@
 //! What a renderer of Copilot manifests asks for, answered.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -9,6 +8,8 @@ use serde_json::{Map, Value as Json, json};
 use sha2::{Digest, Sha256};
 
 use crate::manifest::copilot::Workspace;
+use crate::manifest::copilot::asset::{Asset, AssetError};
+use crate::manifest::copilot::given_away::{GivenAway, plain};
 use crate::wit::renderer::exports::plimsoll::deploy::renderer::Need;
 
 /// Everything that is known of a workload besides its files.
@@ -16,8 +17,8 @@ use crate::wit::renderer::exports::plimsoll::deploy::renderer::Need;
 pub struct Known {
     /// The workspace.
     pub workspace: Workspace,
-    /// Values for `${NAME}`.
-    pub variables: BTreeMap<String, String>,
+    /// What its manifest and addons name: nothing else is told.
+    pub given: GivenAway,
     /// What would come from AWS, or came from there; an empty object before it did.
     pub facts: Json,
     /// What was found of secrets.
@@ -41,9 +42,14 @@ impl Known {
             let answers = all.entry(&need.kind).or_insert_with(|| json!({}));
             let answer = match need.kind.as_str() {
                 "copilot" => Some(self.facts.clone()),
-                "variable" => self.variables.get(&need.name).map(|value| json!(value)),
-                "path" => Some(json!(self.workspace.paths(&need.name))),
+                "variable" => self
+                    .given
+                    .variables
+                    .get(&need.name)
+                    .map(|value| json!(value)),
+                "path" => Some(json!(self.paths(&need.name))),
                 "digest" => Some(Json::Object(self.digests(&need.name))),
+                "asset" => Some(self.asset(&need.name)),
                 "secret" => self.secrets.get(&need.name).cloned(),
                 _ => None,
             };
@@ -54,9 +60,33 @@ impl Known {
         Json::Object(all)
     }
 
+    /// A file of the workspace, or a folder and all that is in it, if the manifest names it.
+    fn paths(&self, name: &str) -> Vec<String> {
+        match self.given.files.contains(&plain(name)) {
+            true => self.workspace.paths(name),
+            false => Vec::new(),
+        }
+    }
+
+    /// What an addon refers to, as it would be uploaded.
+    fn asset(&self, name: &str) -> Json {
+        let read = || -> Result<Json, AssetError> {
+            let asset = Asset::find(&self.workspace.root, name)?;
+            if !self.given.assets.contains(&asset.path) {
+                return Err(AssetError::Unnamed);
+            }
+            let mut answer = json!({"archive": asset.sha256()?, "path": asset.path});
+            if asset.is_file() {
+                answer["file"] = json!(digest(&self.workspace.root.join(&asset.path))?);
+            }
+            Ok(answer)
+        };
+        read().unwrap_or_else(|error| json!({"problem": error.to_string()}))
+    }
+
     /// Digests of a file of the workspace, or of all files in a folder of it. What can't be read is not there.
     fn digests(&self, name: &str) -> Map<String, Json> {
-        let paths = self.workspace.paths(name);
+        let paths = self.paths(name);
         let files = paths.iter().filter(|path| !path.ends_with('/'));
         files
             .filter_map(|path| {

@@ -53,6 +53,7 @@ enum Became {
     Unchanged,
     Cancelled,
     Detached,
+    Stored,
 }
 
 /// Carries out the steps.
@@ -108,6 +109,12 @@ impl Deploy<'_> {
                 upload(puts).await?;
                 let done = format!("uploaded {} objects", puts.len());
                 tell(&step.id, Phase::Succeeded, &done);
+            }
+            Task::Store { puts } => {
+                upload(puts).await?;
+                let done = format!("uploaded {} objects", puts.len());
+                tell(&step.id, Phase::Succeeded, &done);
+                self.became = Some(Became::Stored);
             }
             Task::Clear { delete } => self.clear(delete).await?,
             Task::Propose { propose, drop } => self.propose(propose, drop).await?,
@@ -390,12 +397,16 @@ impl Deploy<'_> {
         }
     }
 
-    /// `status` is `deployed`, `unchanged`, `pushed`, `cancelled` or `detached`.
+    /// `status` is `deployed`, `unchanged`, `pushed`, `uploaded`, `cancelled` or `detached`.
     fn outcome(&self) -> Outcome {
         let deployment = self.deployment();
         let (noun, workload, stack) = (deployment.noun(), &deployment.workload, &deployment.stack);
         let (status, summary) = match (self.became, self.forced) {
             (Some(Became::Changed), _) => ("deployed", format!("deployed {noun} {workload}")),
+            (Some(Became::Stored), _) => (
+                "uploaded",
+                format!("uploaded what the template of {workload} refers to"),
+            ),
             (Some(Became::Cancelled), _) => (
                 "cancelled",
                 format!("rolled back {noun} {workload} to the previous configuration"),

@@ -88,6 +88,7 @@ pub(super) fn object(object: &call::Object) -> s3::Object {
         source: match &object.source {
             Source::Document(address) => s3::Source::Document(address.clone()),
             Source::File(path) => s3::Source::File(path.clone()),
+            Source::Archive(path) => s3::Source::Archive(path.clone()),
             Source::Function(id) => s3::Source::Function(id.clone()),
         },
         content_type: object.content_type.clone(),

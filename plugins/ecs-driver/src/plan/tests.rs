@@ -267,3 +267,24 @@ fn tasks_survive_the_plan_file() {
         );
     }
 }
+
+#[test]
+fn packaging_uploads_what_the_template_refers_to_and_touches_no_stack() {
+    let case = Case {
+        stack: Some(stack("UPDATE_IN_PROGRESS")),
+        changes: Vec::new(),
+        request: Request::parse(r#"{"command": "svc package"}"#).expect("valid"),
+        ..Case::default()
+    };
+    let steps = case.plan().expect("a plan").steps;
+    let [step] = steps.as_slice() else {
+        panic!("{steps:?}")
+    };
+    let operations: Vec<String> = step
+        .task
+        .promises()
+        .iter()
+        .map(|promise| promise.call.operation())
+        .collect();
+    assert_eq!(operations, ["s3.put"]);
+}

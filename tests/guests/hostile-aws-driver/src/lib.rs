@@ -116,10 +116,14 @@ async fn perform(call: &Json) -> Result<String, CapError> {
         "delete" => stack()?.delete(effect, some(call, "role")).await.map(done),
         "cancel" => stack()?.cancel_update(effect).await.map(done),
         "put" => {
-            let source = match (some(call, "document"), some(call, "file")) {
-                (Some(address), _) => Source::Document(address),
-                (None, Some(path)) => Source::File(path),
-                (None, None) => Source::Function(text(call, "function")),
+            let source = if let Some(address) = some(call, "document") {
+                Source::Document(address)
+            } else if let Some(path) = some(call, "file") {
+                Source::File(path)
+            } else if let Some(path) = some(call, "archive") {
+                Source::Archive(path)
+            } else {
+                Source::Function(text(call, "function"))
             };
             let object = Object {
                 bucket: text(call, "bucket"),

@@ -22,7 +22,7 @@ use super::arguments::Target;
 use super::footing::Footing;
 use super::run::{Ground, fail};
 use super::start;
-use crate::pipeline::{DeployError, Goal, images, registry, servers, show, terminal};
+use crate::pipeline::{DeployError, Goal, deploy, images, registry, servers, show, terminal};
 use crate::report::{Format, Reporter, Verbosity};
 use crate::wire::shell;
 pub(super) use asked::Face;
@@ -163,6 +163,11 @@ fn carry_out(ground: Ground, face: Face, call: &Call, target: &Target) -> ExitCo
     let wanted = call.wanted(face);
     let goal = Goal::Deploy;
     match route(call, &wanted.asked) {
+        Route::Deploy if call.is("raw") => {
+            ground.walk(goal, target, &wanted, async |request, host| {
+                deploy::deploy(request, host).await.map(|_| None)
+            })
+        }
         Route::Deploy => ground.run(goal, target, &wanted),
         Route::Show => ground.walk(Goal::Plan, target, &wanted, async |request, host| {
             show::show(request, host).await.map(|()| None)

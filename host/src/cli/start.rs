@@ -28,7 +28,7 @@ use crate::sandbox::aot::Cache;
 use crate::secret::SecretStore;
 use crate::wire::git::Repository;
 use crate::wire::ssh::{ConfigFiles, Proxy};
-use crate::wire::{Hidden, SshConfig, shell};
+use crate::wire::{Command, Hidden, Place, SshConfig, shell};
 
 /// A host that is ready for a request.
 ///
@@ -249,10 +249,17 @@ pub(super) async fn performer(root: &Path, environment: &Environment) -> String 
         environment
             .variable("USER")
             .or(environment.variable("LOGNAME"))
-            .unwrap_or("unknown")
-            .to_owned()
     };
-    email.unwrap_or_else(login)
+    if let Some(known) = email.or_else(|| login().map(str::to_owned)) {
+        return known;
+    }
+    let asked = Place::Local.exec(Command::new(["whoami"])).await;
+    let name = asked.map(|output| output.text()).unwrap_or_default();
+    if name.is_empty() {
+        "unknown".to_owned()
+    } else {
+        name
+    }
 }
 
 pub(super) fn journal_path(

@@ -40,7 +40,14 @@ pub async fn drive(
     let outcome = result
         .inspect_err(|error| tell(host, error))
         .map_err(|error| interrupted(host, error))?;
-    host.tell_reports(&outcome.reports);
+    match request.asked["raw"].as_bool() {
+        Some(true) => {
+            for report in &outcome.reports {
+                host.reporter.data(&report.lines.join("\n"));
+            }
+        }
+        Some(false) | None => host.tell_reports(&outcome.reports),
+    }
     Ok(host.done(request, bound.plan(), &outcome))
 }
 

@@ -50,6 +50,10 @@ limit() { shift; "$@"; }
 command -v timeout >/dev/null 2>&1 && limit() { timeout -s KILL "$@"; }
 IFS= read -r line && eval "$line""#;
 
+/// The login shell's own variables that it keeps to itself: bash has them, and does not pass them on. A shell that has none
+/// passes none on.
+const KEPT: &str = "export HOSTNAME UID; ";
+
 /// An open connection to a host. Clones share it; it closes with the last one.
 #[derive(Clone)]
 pub struct Ssh {
@@ -193,9 +197,8 @@ impl Ssh {
 
     async fn start(&self) -> Result<Session, russh::Error> {
         let session = self.open_session().await?;
-        session
-            .exec(false, quote(&["sh", "-c", LOADER].map(String::from)))
-            .await?;
+        let loader = quote(&["sh", "-c", LOADER].map(String::from));
+        session.exec(false, format!("{KEPT}{loader}")).await?;
         Ok(session)
     }
 

@@ -77,7 +77,7 @@ impl Guest for Driver {
             .map(convert::step)
             .collect::<Result<Vec<_>, _>>()
             .map_err(refused)?;
-        apply::apply(read(&request, &desired)?, steps).await
+        apply::apply(read(&request, &desired)?, steps, request.raw).await
     }
 
     async fn show(context: Context, desired: Vec<Document>) -> Result<Vec<Report>, Failure> {

@@ -1,6 +1,6 @@
 //! From what the Engine and the proxy say to documents in the shape of the desired ones. What says the same in other
 //! words is written in the words of the desired document, so that an unchanged deployment compares equal; what can't
-//! be read back (a host name, the time limits of a switch) counts as unchanged.
+//! be read back (a host name, the time limits of a switch, what the host's shell put in) counts as unchanged.
 //!
 //! * [`environment`]: variables and labels, without those of the image.
 //! * [`container`]: command, volumes, networks, ports, restart, logging.
@@ -15,7 +15,7 @@ pub mod route;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use release::{Proxy, Release, Role, Route, Value};
+use release::{Part, Proxy, Release, Role, Route, Value};
 use serde_json::Value as Json;
 
 use environment::Fingerprints;
@@ -29,19 +29,21 @@ pub struct Inspected {
     pub image: Option<Json>,
 }
 
-/// The document of a role whose container runs.
+/// The document of a role whose container runs. `assets` is where the role's assets are on the host, up to their version.
 pub fn role(
     desired: &Role,
     inspected: &Inspected,
     fingerprints: &Fingerprints,
+    assets: &str,
     route: Option<Route>,
 ) -> Role {
+    let (assets, volumes) = container::volumes(&desired.volumes, inspected, Some(assets));
     Role {
         image: container::image(inspected),
         command: container::command(desired.command.as_ref(), inspected),
         env: environment::variables(&desired.env, inspected, fingerprints),
         labels: environment::labels(&desired.labels, inspected),
-        volumes: container::volumes(&desired.volumes, inspected),
+        volumes,
         networks: container::networks(&desired.networks, inspected),
         restart: container::restart(inspected),
         log: container::log(&desired.log, inspected),
@@ -49,7 +51,7 @@ pub fn role(
         // Given to `docker stop`, or done beside the container, not to it.
         stop_timeout: desired.stop_timeout,
         shell_tail: desired.shell_tail.clone(),
-        assets: desired.assets.clone(),
+        assets,
         proxy: route,
     }
 }
@@ -70,7 +72,7 @@ pub fn proxy(desired: &Proxy, inspected: &Inspected) -> Proxy {
         ),
         credentials: desired.credentials.clone(),
         defaults: desired.defaults,
-        volumes: container::volumes(&desired.volumes, inspected),
+        volumes: container::volumes(&desired.volumes, inspected, None).1,
         networks: container::networks(&desired.networks, inspected),
         restart: container::restart(inspected),
         log: container::log(&desired.log, inspected),
@@ -116,10 +118,31 @@ fn texts(values: &[Value]) -> Vec<String> {
     shown.map(Cow::into_owned).collect()
 }
 
-/// What was found, as the desired value where it is written the same.
+/// What was found, as the desired value where it is written the same, or where the host's shell may have written it.
 fn as_desired(desired: &[Value], found: String) -> Value {
-    let same = desired.iter().find(|value| value.shown() == found);
+    let same = desired.iter().find(|value| could_be(value, &found));
     same.cloned().unwrap_or_else(|| Value::text(found))
+}
+
+/// Whether a text is what a value says. What the host's shell puts in is not known here: that may be any text.
+fn could_be(value: &Value, text: &str) -> bool {
+    fn rest_could_be(parts: &[Part], text: &str) -> bool {
+        let Some((first, rest)) = parts.split_first() else {
+            return text.is_empty();
+        };
+        match first {
+            Part::Text(literal) => text
+                .strip_prefix(literal.as_str())
+                .is_some_and(|text| rest_could_be(rest, text)),
+            Part::Remote(_) | Part::Inherit(_) if rest.is_empty() => true,
+            Part::Remote(_) | Part::Inherit(_) => {
+                let mut ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+                ends.any(|at| rest_could_be(rest, &text[at..]))
+            }
+            Part::Secret(..) | Part::Slot(_) | Part::File(_) => false,
+        }
+    }
+    rest_could_be(value.parts(), text)
 }
 
 fn strings(json: &Json) -> Vec<String> {

@@ -54,6 +54,8 @@ pub struct Request {
     pub lock_held: bool,
     /// Boot what runs as configured, too.
     pub reboot: bool,
+    /// Of what commands say only standard output is wanted, to the byte.
+    pub raw: bool,
 }
 
 /// How to wait for a lock that somebody else holds.
@@ -303,6 +305,7 @@ impl Request {
         let seconds = |name: &str, default| options.number(name).unwrap_or(default);
         Ok(Self {
             command: options.command()?,
+            raw: options.is("raw"),
             lock_held: options.is("lock-held"),
             reboot: options.is("reboot"),
             lock_wait: options.is("lock-wait").then(|| LockWait {

@@ -1,6 +1,7 @@
 //! Images: what is there, and what comes and goes.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bollard::{
     BollardRequest,
@@ -82,14 +83,19 @@ impl Engine {
     pub async fn remove_image(&self, reference: &str) -> Result<(), WireError> {
         let name = names::image(reference)?;
         let call = self.image(&format!("removing image {name}"), name);
-        let options = RemoveImageOptionsBuilder::new().build();
-        self.within(
-            &call,
-            SLOW,
-            self.docker.remove_image(name, Some(options), None),
-        )
-        .await?;
-        Ok(())
+        let mut tries = 0;
+        loop {
+            let options = RemoveImageOptionsBuilder::new().build();
+            let removing = self.docker.remove_image(name, Some(options), None);
+            tries += 1;
+            match self.within(&call, SLOW, removing).await {
+                // When another name of the same image goes at the same moment, the Engine answers so; asked again it knows.
+                Err(WireError::Remote { status: 500, .. }) if tries < 3 => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                answer => return answer.map(drop),
+            }
+        }
     }
 
     /// Removes nameless images that no container uses and that have all the labels; returns the bytes freed.

@@ -21,8 +21,12 @@ use crate::facts::HostFacts;
 use crate::gate::Gate;
 use crate::step::{self, Assumed, Step, Task};
 
-/// Carries out the steps.
-pub(super) async fn apply(desired: Desired, steps: Vec<Step>) -> Result<Outcome, Failure> {
+/// Carries out the steps. `raw`: of what commands say only standard output is reported, to the byte.
+pub(super) async fn apply(
+    desired: Desired,
+    steps: Vec<Step>,
+    raw: bool,
+) -> Result<Outcome, Failure> {
     let deploy = Deploy {
         aftermath: RefCell::new(Aftermath::of(&steps)),
         desired,
@@ -30,6 +34,7 @@ pub(super) async fn apply(desired: Desired, steps: Vec<Step>) -> Result<Outcome,
         world: World::default(),
         gate: Gate::default(),
         reports: RefCell::default(),
+        raw,
     };
     match deploy.run().await {
         Ok(()) => Ok(deploy.outcome()),
@@ -48,6 +53,7 @@ pub(super) struct Deploy {
     pub(super) gate: Gate,
     pub(super) aftermath: RefCell<Aftermath>,
     reports: RefCell<Vec<Report>>,
+    raw: bool,
 }
 
 impl Deploy {
@@ -278,11 +284,15 @@ impl Deploy {
 
     /// What a command said, for people.
     fn report(&self, promise: &Promise, ended: &Ended) {
-        let lines = ended.stdout.lines().chain(ended.stderr.lines());
+        let lines: Vec<&str> = match self.raw {
+            // Joined by line breaks it is what it was.
+            true => ended.stdout.split('\n').collect(),
+            false => ended.stdout.lines().chain(ended.stderr.lines()).collect(),
+        };
         self.reports.borrow_mut().push(Report {
             host: Some(promise.subject.clone()),
             title: "App".to_owned(),
-            lines: lines.map(str::to_owned).collect(),
+            lines: lines.into_iter().map(str::to_owned).collect(),
         });
     }
 

@@ -19,7 +19,7 @@ use crate::look::Look;
 use crate::observed::environment::Fingerprints;
 use crate::observed::{self, Inspected, environment, route};
 use crate::places::Places;
-use crate::plan::boot_config;
+use crate::plan::{boot_config, files};
 use crate::request::{Command, Request};
 
 /// Documents of the release, of everything that runs, and the facts of every host. For a request that is not about how
@@ -441,7 +441,8 @@ impl Host<'_> {
                     container,
                 )
             });
-            let role = observed::role(wanted, inspected, fingerprints, route);
+            let assets = files::volumes(&desired.release, name);
+            let role = observed::role(wanted, inspected, fingerprints, &assets, route);
             documents.push(convert::document(
                 Role::address(self.name, name),
                 Role::MEDIA_TYPE,

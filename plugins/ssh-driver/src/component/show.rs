@@ -167,13 +167,18 @@ async fn tables(
     desired: &Desired,
 ) -> Result<Vec<Report>, CapError> {
     let release = &desired.release;
+    let app_hosts = desired.app_hosts();
     let mut reports = Vec::new();
     for (host, facts) in facts(request, desired).await? {
         let roles = || desired.roles_on(&host).into_iter();
         let of_app = || facts.of_destination(release);
         let running = || of_app().filter(|one| one.is_running());
+        // Only what can be on a host is told of it.
+        let has_app = app_hosts.contains(&host.as_str());
         let mut add = |title: &str, lines: Vec<String>| {
-            reports.push(report(&host, title.to_owned(), lines));
+            if title != "App" || has_app {
+                reports.push(report(&host, title.to_owned(), lines));
+            }
         };
         let proxy = || {
             let proxy = facts.proxy.iter();
@@ -198,11 +203,19 @@ async fn tables(
                 all.filter(|(one, _)| name.is_none_or(|name| name == "all" || name == *one));
             text::containers(wanted.flat_map(|(_, containers)| containers))
         };
+        let has_accessory = |name: &str| {
+            let mut named = desired.accessories_named(name).into_iter();
+            named.any(|(at, ..)| at == host)
+        };
         match what {
             Show::Details => {
-                add("Proxy", proxy());
+                if desired.proxies.contains_key(&host) {
+                    add("Proxy", proxy());
+                }
                 add("App", text::containers(running()));
-                add("Accessories", accessories(None));
+                if has_accessory("all") {
+                    add("Accessories", accessories(None));
+                }
             }
             Show::AppDetails => add("App", text::containers(running())),
             Show::AppContainers => add("App", text::containers(of_app())),
@@ -219,10 +232,11 @@ async fn tables(
                 add("App", stale.collect());
             }
             Show::ProxyDetails => add("Proxy", proxy()),
-            Show::AccessoryDetails { name } => {
+            Show::AccessoryDetails { name } if has_accessory(name) => {
                 add(&format!("Accessory {name}"), accessories(Some(name)));
             }
-            Show::Audit
+            Show::AccessoryDetails { .. }
+            | Show::Audit
             | Show::LockStatus
             | Show::AppLogs(_)
             | Show::ProxyLogs(_)
@@ -230,5 +244,11 @@ async fn tables(
             | Show::AccessoryLogs { .. } => {}
         }
     }
+    // Kamal goes through all hosts for the proxy, then for the application, then for accessories.
+    reports.sort_by_key(|report| match report.title.as_str() {
+        "Proxy" => 0,
+        "App" => 1,
+        _ => 2,
+    });
     Ok(reports)
 }

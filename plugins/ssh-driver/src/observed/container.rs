@@ -1,9 +1,9 @@
 //! Command, volumes, networks, ports, restart, logging.
 
-use release::{Log, Port, Value};
+use release::{Assets, Log, Part, Port, Value};
 use serde_json::Value as Json;
 
-use crate::observed::{Inspected, as_desired, in_order_of, strings, texts};
+use crate::observed::{Inspected, as_desired, could_be, in_order_of, strings};
 
 /// The reference the container was created from.
 pub fn image(inspected: &Inspected) -> String {
@@ -22,6 +22,8 @@ pub fn command(desired: Option<&Vec<Value>>, inspected: &Inspected) -> Option<Ve
         .is_none_or(|image| same_words(&image["Config"]["Cmd"], found));
     match desired {
         None if is_own => None,
+        // How many words the host's shell made of it is not known here.
+        Some(words) if words.iter().any(is_split) => desired.cloned(),
         None | Some(_) => {
             let wanted = desired.map(Vec::as_slice).unwrap_or_default();
             let words = strings(found).into_iter();
@@ -31,52 +33,71 @@ pub fn command(desired: Option<&Vec<Value>>, inspected: &Inspected) -> Option<Ve
     }
 }
 
+fn is_split(word: &Value) -> bool {
+    let split = |part: &Part| matches!(part, Part::Remote(expansion) if expansion.split);
+    word.parts().iter().any(split)
+}
+
 fn same_words(one: &Json, other: &Json) -> bool {
     strings(one) == strings(other)
 }
 
-/// Bind mounts and volumes. A source below the home directory is written relative to it where that is how it is
-/// desired.
-pub fn volumes(desired: &[Value], inspected: &Inspected) -> Vec<Value> {
-    let found = volume_texts(&texts(desired), inspected);
-    let values = found.into_iter().map(|text| as_desired(desired, text));
-    values.collect()
-}
-
-fn volume_texts(desired: &[String], inspected: &Inspected) -> Vec<String> {
-    let binds = strings(&inspected.container["HostConfig"]["Binds"]);
-    let as_desired = |bind: String| {
-        desired
-            .iter()
-            .find(|volume| is_bind(volume, &bind))
-            .cloned()
-            .unwrap_or(bind)
-    };
+/// Bind mounts and volumes, and apart from them the assets, which are mounted from a folder that begins with `assets`. A
+/// source below the home directory is written relative to it where that is how it is desired.
+pub fn volumes(
+    desired: &[Value],
+    inspected: &Inspected,
+    assets: Option<&str>,
+) -> (Option<Assets>, Vec<Value>) {
+    let mut mounted = None;
+    let mut found = Vec::new();
+    for bind in strings(&inspected.container["HostConfig"]["Binds"]) {
+        match assets.and_then(|folder| as_assets(folder, &bind)) {
+            Some(assets) if mounted.is_none() => mounted = Some(assets),
+            Some(_) | None => {
+                let same = desired.iter().find(|volume| is_bind(volume, &bind));
+                found.push(same.cloned().unwrap_or_else(|| Value::text(bind)));
+            }
+        }
+    }
     let anonymous = &inspected.container["Config"]["Volumes"];
+    let is_anonymous = |path: &str| !path.contains(':') && anonymous.get(path).is_some();
     let anonymous = desired
         .iter()
-        .filter(|volume| !volume.contains(':') && anonymous.get(volume.as_str()).is_some());
-    in_order_of(
-        desired,
-        binds
-            .into_iter()
-            .map(as_desired)
-            .chain(anonymous.cloned())
-            .collect(),
-    )
+        .filter(|volume| volume.as_text().is_some_and(is_anonymous));
+    found.extend(anonymous.cloned());
+    (mounted, in_order_of(desired, found))
+}
+
+/// `HOME/FOLDER…:PATH[:OPTIONS]`
+fn as_assets(folder: &str, bind: &str) -> Option<Assets> {
+    let (source, target) = bind.split_once(':')?;
+    let (home, version) = source.split_once(folder)?;
+    if !home.ends_with('/') || version.contains('/') {
+        return None;
+    }
+    let (path, options) = match target.split_once(':') {
+        Some((path, options)) => (path, Some(options.to_owned())),
+        None => (target, None),
+    };
+    Some(Assets {
+        path: path.to_owned(),
+        options,
+    })
 }
 
 /// The home directory is not known here: a relative source matches an absolute one that ends in it.
-fn is_bind(volume: &str, bind: &str) -> bool {
-    let relative = volume
+fn is_bind(volume: &Value, bind: &str) -> bool {
+    let text = volume.shown();
+    let relative = text
         .split_once(':')
         .is_some_and(|(source, _)| source.contains('/') && !source.starts_with('/'));
     let below_home = || {
-        let volume = volume.strip_prefix("./").unwrap_or(volume);
+        let volume = text.strip_prefix("./").unwrap_or(&text);
         bind.strip_suffix(volume)
             .is_some_and(|home| home.starts_with('/') && home.ends_with('/'))
     };
-    volume == bind || relative && below_home()
+    could_be(volume, bind) || relative && below_home()
 }
 
 /// Networks it is connected to.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use release::{Encoding, Part, Value};
 use serde_json::Value as Json;
 
-use crate::observed::{Inspected, as_desired};
+use crate::observed::{Inspected, as_desired, could_be};
 
 /// Secret name and encoding to the fingerprint the host gave.
 pub type Fingerprints = BTreeMap<(String, Encoding), String>;
@@ -32,19 +32,32 @@ pub fn variables(
         .as_object()
         .into_iter()
         .flatten();
-    found
+    let found = found
         .filter(|(name, found)| own(name, found))
         .map(|(name, found)| {
             (
                 name.clone(),
                 variable(desired.get(name), found, fingerprints),
             )
-        })
-        .collect()
+        });
+    // One that the host did not have when the container was made is in no container.
+    let inherited = desired
+        .iter()
+        .filter(|(_, value)| matches!(value.parts(), [Part::Inherit(_)]))
+        .map(|(name, value)| (name.clone(), value.clone()));
+    inherited.chain(found).collect()
 }
 
 fn variable(desired: Option<&Value>, found: &Json, fingerprints: &Fingerprints) -> Value {
     let secret = desired.and_then(lone_secret);
+    // What the host's shell knows is not known here.
+    let unknown = |value: &&Value| match found.as_str() {
+        Some(text) => value.is_remote() && could_be(value, text),
+        None => value.is_remote(),
+    };
+    if let Some(same) = desired.filter(unknown) {
+        return same.clone();
+    }
     match (found.as_str(), secret) {
         // Never the text: it may be what the secret was before it was changed.
         (Some(_), Some((name, _))) => Value::text(format!("another value than secret {name}")),

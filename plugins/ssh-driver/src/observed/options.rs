@@ -4,7 +4,7 @@
 use release::Value;
 use serde_json::Value as Json;
 
-use crate::observed::{Inspected, as_desired, strings};
+use crate::observed::{Inspected, strings};
 
 /// The desired options with their observed values.
 pub fn options(desired: &[(String, Value)], inspected: &Inspected) -> Vec<(String, Value)> {
@@ -16,16 +16,28 @@ pub fn options(desired: &[(String, Value)], inspected: &Inspected) -> Vec<(Strin
         let same = desired.iter().filter(|(other, _)| other == name);
         same.map(|(_, value)| value.clone()).collect()
     };
-    let observed = option_texts(&texts, inspected).into_iter();
+    let remote: Vec<&str> = desired
+        .iter()
+        .filter(|(_, value)| value.is_remote())
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let observed = option_texts(&texts, inspected, &remote).into_iter();
     observed
         .map(|(name, text)| {
-            let value = as_desired(&values(&name), text);
+            let values = values(&name);
+            let same = values.iter().find(|value| value.shown() == text);
+            let value = same.cloned().unwrap_or_else(|| Value::text(text));
             (name, value)
         })
         .collect()
 }
 
-fn option_texts(desired: &[(String, String)], inspected: &Inspected) -> Vec<(String, String)> {
+/// Of options that are `remote`, the host's shell knows the values: they count as unchanged.
+fn option_texts(
+    desired: &[(String, String)],
+    inspected: &Inspected,
+    remote: &[&str],
+) -> Vec<(String, String)> {
     let mut observed = Vec::new();
     let mut done: Vec<&str> = Vec::new();
     for (name, _) in desired {
@@ -40,8 +52,9 @@ fn option_texts(desired: &[(String, String)], inspected: &Inspected) -> Vec<(Str
             .collect();
         let values = match found(name, &inspected.container) {
             Some(values)
-                if canonical(name, &wanted)
-                    != canonical(name, &values.iter().collect::<Vec<_>>()) =>
+                if !remote.contains(&name.as_str())
+                    && canonical(name, &wanted)
+                        != canonical(name, &values.iter().collect::<Vec<_>>()) =>
             {
                 values
             }

@@ -8,6 +8,8 @@ use crate::facts::Container;
 
 const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
+const ASSETS: &str = ".kamal/apps/app/assets/volumes/web-";
+
 fn desired() -> Role {
     let role = json!({
         "image": "r.io/app:2", "command": null,
@@ -69,6 +71,7 @@ fn an_unchanged_container_reads_as_desired() {
             &desired,
             &inspected(),
             &fingerprints(),
+            ASSETS,
             desired.proxy.clone()
         ),
         desired
@@ -80,7 +83,7 @@ fn after(place: &str, value: Json, read: &str) -> Json {
     let mut inspected = inspected();
     let (parent, key) = place.rsplit_once('/').expect("a pointer");
     inspected.container.pointer_mut(parent).expect("a place")[key] = value;
-    let role = serde_json::to_value(role(&desired(), &inspected, &fingerprints(), None))
+    let role = serde_json::to_value(role(&desired(), &inspected, &fingerprints(), ASSETS, None))
         .expect("serialises");
     role.pointer(read).cloned().unwrap_or_default()
 }
@@ -202,7 +205,7 @@ fn derived_variables_are_read_when_they_are_desired() {
     desired
         .env
         .insert("KAMAL_VERSION".into(), Value::text("mine"));
-    let observed = role(&desired, &inspected(), &fingerprints(), None);
+    let observed = role(&desired, &inspected(), &fingerprints(), ASSETS, None);
     assert_eq!(observed.env.get("KAMAL_VERSION"), Some(&Value::text("2")));
     assert_eq!(observed.env.get("KAMAL_CONTAINER_NAME"), None);
 }
@@ -212,7 +215,7 @@ fn a_desired_command_is_read_even_if_it_is_the_images() {
     let mut desired = desired();
     desired.command = Some(vec!["serve".into()]);
     assert_eq!(
-        role(&desired, &inspected(), &fingerprints(), None).command,
+        role(&desired, &inspected(), &fingerprints(), ASSETS, None).command,
         desired.command
     );
 }
@@ -513,4 +516,51 @@ fn all_targets_of_all_routes_are_known() {
         route::targets(&state()),
         BTreeMap::from([("app-web".to_owned(), vec!["0123456789ab:3000".to_owned()])])
     );
+}
+
+#[test]
+fn what_the_hosts_shell_put_in_counts_as_unchanged() {
+    let desired: Role = {
+        let mut desired = serde_json::to_value(desired()).expect("serialises");
+        let remote = |name: &str| json!({"remote": name});
+        desired["env"] = json!({
+            "A": ["b-", remote("X")], "KAMAL_HOST": "web-1", "S": {"secret": "S", "encoding": "env-file"},
+            "TOKEN": remote("TOKEN"), "GONE": {"inherit": "GONE"},
+        });
+        desired["labels"]["team"] = json!([remote("X"), "-", remote("Y")]);
+        desired["volumes"] = json!([[remote("SRV"), "/data:/data"], "/cache"]);
+        desired["command"] = json!(["serve", {"remote": "X", "split": true}]);
+        desired["options"] = json!([["memory", remote("MEMORY")]]);
+        desired["assets"] = json!({"path": "/public", "options": "ro"});
+        serde_json::from_value(desired).expect("a role")
+    };
+    let mut inspected = inspected();
+    let config = &mut inspected.container["Config"];
+    config["Env"]["A"] = json!("b-");
+    config["Labels"]["team"] = json!("x-y");
+    config["Cmd"] = json!(["serve", "this", "well"]);
+    inspected.container["HostConfig"]["Binds"] = json!([
+        "/srv/data:/data",
+        "/home/me/.kamal/apps/app/assets/volumes/web-2:/public:ro"
+    ]);
+    let observed = |inspected: &Inspected| {
+        role(
+            &desired,
+            inspected,
+            &fingerprints(),
+            ASSETS,
+            desired.proxy.clone(),
+        )
+    };
+    assert_eq!(observed(&inspected), desired);
+
+    let config = &mut inspected.container["Config"];
+    config["Env"]["A"] = json!("c");
+    config["Labels"]["team"] = json!("xy");
+    inspected.container["HostConfig"]["Binds"] = json!(["/srv/other:/data"]);
+    let changed = observed(&inspected);
+    assert_eq!(changed.env["A"], Value::text("c"));
+    assert_eq!(changed.labels["team"], Value::text("xy"));
+    assert!(changed.volumes.contains(&Value::text("/srv/other:/data")));
+    assert_eq!(changed.assets, None);
 }

@@ -1,6 +1,6 @@
 //! Files that a version brings along: assets, error pages, certificates (`kamal.md` §1.8).
 
-use release::{Proxy, Role, Value};
+use release::{Proxy, Release, Role, Value};
 
 use crate::call::{Call, Promise};
 use crate::plan::Input;
@@ -174,8 +174,12 @@ fn extracted(input: &Input<'_>, role: &str, version: &str) -> String {
 }
 
 fn volume(input: &Input<'_>, role: &str, version: &str) -> String {
-    let folder = input.desired.release.app_directory();
-    format!("{folder}/assets/volumes/{role}-{version}")
+    format!("{}{version}", volumes(&input.desired.release, role))
+}
+
+/// Where the volumes of a role's assets are, up to their version.
+pub fn volumes(release: &Release, role: &str) -> String {
+    format!("{}/assets/volumes/{role}-", release.app_directory())
 }
 
 fn error_pages_folder(input: &Input<'_>) -> String {

@@ -2,12 +2,13 @@
 
 use plimsoll::capability::Stage;
 use plimsoll::grant::Grants;
+use plimsoll::manifest::{Outside, PlacedFiles, Project};
 use plimsoll::plugin::configuration::Configuration;
 use plimsoll::wit::types::Effect;
 use serde_json::{Value as Json, json};
 
 use crate::hostile::{HostileDriver, promise, promised};
-use crate::support::TestRun;
+use crate::support::{Folder, TestRun, sha256};
 
 /// Grants as `plimsoll.yml` writes them.
 fn written(grants: &str) -> Grants {
@@ -437,4 +438,98 @@ async fn time_passes_only_while_applying() {
     let test = TestRun::new();
     let frozen = observe(&test, json!([{"do": "sleep", "ms": 60_000}])).await;
     assert_eq!(frozen, ["done: 1700000000000"]);
+}
+
+/// Of a project with two accessories, each with a file of its own, and other files beside them.
+fn placed() -> (Folder, PlacedFiles) {
+    let project = Folder::new();
+    let accessories = ["one", "two"].map(|name| {
+        format!("  {name}:\n    image: x:1\n    host: local\n    files:\n      - {name}.conf:/etc/x.conf\n")
+    });
+    project.write(
+        "config/deploy.yml",
+        format!(
+            "service: mine\nimage: mine/app\nservers: [local]\nerror_pages_path: public\naccessories:\n{}",
+            accessories.concat()
+        ),
+    );
+    for (name, text) in [
+        ("one.conf", "one"),
+        ("two.conf", "two"),
+        (".kamal/secrets", "KEY=canary"),
+        ("public/404.html", "gone"),
+    ] {
+        project.write(name, text);
+    }
+    let outside = Outside {
+        environment: Default::default(),
+        run: &|_, _, _| Err("no commands here".to_owned()),
+        docker_arch: &|| Ok("amd64".to_owned()),
+    };
+    let found = Project::find(project.path(), None, None, outside).unwrap();
+    let files = PlacedFiles::of(&found);
+    (project, files)
+}
+
+#[tokio::test]
+async fn no_file_of_this_machine_is_put_on_a_server_but_those_the_manifest_names() {
+    let (project, files) = placed();
+    let test = TestRun::with_files(files);
+    let digest = |path: &str| {
+        let bytes = std::fs::read(project.path().join(path)).unwrap();
+        sha256(&bytes)
+    };
+    let target = format!(".mine/placed-{}", std::process::id());
+    // Whose file it is said to be, which, and whether it may be put there. Every digest is the right one.
+    let attempts = [
+        (Some("one"), "one.conf", true),
+        (Some("one"), "/etc/passwd", false),
+        (None, "/etc/passwd", false),
+        (Some("one"), ".kamal/secrets", false),
+        (Some("one"), "./one.conf", false),
+        (Some("one"), "public/../.kamal/secrets", false),
+        (None, "public/../.kamal/secrets", false),
+        (None, "public/../one.conf", false),
+        (None, ".kamal/secrets", false),
+        (None, "one.conf", false),
+        (Some("one"), "two.conf", false),
+        (Some("three"), "one.conf", false),
+        (Some("one"), "public/404.html", false),
+        (None, "public/404.html", true),
+    ];
+    let (mut promises, mut calls) = (Vec::new(), Vec::new());
+    for (number, (accessory, path, _)) in attempts.iter().enumerate() {
+        let mut content = json!({"file": path, "digest": digest(path)});
+        if let Some(accessory) = accessory {
+            content["accessory"] = json!(accessory);
+        }
+        let id = format!("e{number}");
+        let arguments = json!({"path": target, "mode": 0o600, "content": content});
+        promises.push(promise(&id, "ssh.put", "local", arguments));
+        calls.push(
+            json!({"do": "ssh-put", "host": "local", "effect": id, "path": target, "content": content}),
+        );
+    }
+    let mut stale = json!({"file": "one.conf", "digest": "00", "accessory": "one"});
+    let arguments = json!({"path": target, "mode": 0o600, "content": stale});
+    promises.push(promise("stale", "ssh.put", "local", arguments));
+    calls.push(json!({"do": "ssh-put", "host": "local", "effect": "stale", "path": target, "content": stale.take()}));
+    let answers = apply(&test, &promises, Json::Array(calls)).await;
+    let placed = std::env::home_dir().unwrap().join(&target);
+    let text = std::fs::read_to_string(&placed).unwrap();
+    std::fs::remove_file(placed).unwrap();
+    for ((accessory, path, may), answer) in attempts.iter().zip(&answers) {
+        match may {
+            true => assert_eq!(answer, "done: ", "{path}"),
+            false => assert!(
+                answer.contains("is not a file that the manifest names"),
+                "{accessory:?} {path}: {answer}"
+            ),
+        }
+    }
+    assert!(
+        answers[attempts.len()].contains("has changed since it was planned"),
+        "{answers:?}"
+    );
+    assert_eq!(text, "gone", "what the last one that may be there wrote");
 }

@@ -6,13 +6,20 @@
 //! * [`refused`]: what stops a deploy before it changes anything.
 //! * [`interrupted`]: Ctrl-C, and SIGTERM.
 //! * [`hooks`]: the project's own scripts.
+//! * [`commands`]: Kamal's commands, on a project with everything; [`normal`]: its containers in the conformance cases' words.
+//! * [`adopted`]: servers that Kamal made.
+//! * [`building`]: what `builder` says.
 //! * [`kamal`]: what Kamal left behind, destinations, roles, retention.
 
+mod adopted;
+mod building;
+mod commands;
 mod failing;
 mod hooks;
 mod interrupted;
 mod kamal;
 mod local;
+mod normal;
 mod refused;
 mod servers;
 

@@ -11,6 +11,7 @@ use plimsoll::capability::run::Parts;
 use plimsoll::capability::{Run, Session, Stage};
 use plimsoll::grant::Grants;
 use plimsoll::interrupt::Interrupt;
+use plimsoll::manifest::PlacedFiles;
 use plimsoll::report::{Format, Reporter, Verbosity};
 use plimsoll::sandbox::Sandbox;
 use plimsoll::sandbox::aot::Cache;
@@ -62,6 +63,15 @@ impl TestRun {
 
     /// A run of a project with this `.kamal/secrets`.
     pub fn with_secrets(secrets: &str) -> Self {
+        Self::of(secrets, PlacedFiles::default())
+    }
+
+    /// A run of a project with these files for servers.
+    pub fn with_files(files: PlacedFiles) -> Self {
+        Self::of("", files)
+    }
+
+    fn of(secrets: &str, files: PlacedFiles) -> Self {
         let folder = Folder::new();
         let file = SecretFile {
             path: ".kamal/secrets".into(),
@@ -85,7 +95,7 @@ impl TestRun {
             hooks: folder.path().join("hooks"),
             performer: "ada@example.com".into(),
             also_hidden: vec![],
-            files: Default::default(),
+            files,
         });
         Self { folder, run }
     }

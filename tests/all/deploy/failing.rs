@@ -112,3 +112,77 @@ fn when_one_of_two_servers_fails_each_is_told_with_what_it_runs() {
         [format!("hello-web-{first}")]
     );
 }
+
+#[test]
+fn a_worker_that_comes_up_again_and_again_is_not_healthy_and_the_old_one_goes_on() {
+    let Some(stage) = Stage::new(1) else { return };
+    let host = stage.host(0).clone();
+    let server = &host.address;
+    let manifest = |command: &str| {
+        stage.manifest("").replace(
+            &format!("servers:\n  - {server}\n"),
+            &format!("servers:\n  web:\n    - {server}\n  worker:\n    hosts:\n      - {server}\n    env:\n      clear:\n        {command}\n"),
+        )
+    };
+    let first = stage.configure(&manifest("HELLO_CRASH: 0"));
+    stage.deploys(&[]);
+    let second = stage.configure(&manifest("HELLO_CRASH: 1"));
+    let said = stage.fails(&[]);
+    assert!(
+        said.contains(&format!(
+            "hello-worker-{second} on {server}: container not ready after 4 seconds (restarting)"
+        )) && said.contains("hello: stopping at once because HELLO_CRASH is set"),
+        "{said}"
+    );
+    let mut running = stage.running(Engine::On(&host));
+    running.sort();
+    assert_eq!(
+        running,
+        [
+            format!("hello-web-{second}"),
+            format!("hello-worker-{first}")
+        ]
+    );
+}
+
+#[test]
+fn a_server_that_goes_down_in_the_middle_stops_the_rollout_there() {
+    let Some(stage) = Stage::new(3) else { return };
+    let first = stage.configure(&stage.manifest("boot:\n  limit: 1\n"));
+    stage.deploys(&[]);
+    let down = Down(stage.host(1).clone());
+    let script = format!(
+        "#!/bin/sh\n[ \"$KAMAL_HOSTS\" != {} ] || docker kill {}\n",
+        down.0.address, down.0.name
+    );
+    super::commands::write_hook(&stage, "pre-app-boot", &script);
+    let second = stage.project.commit("two").unwrap();
+    let said = stage.fails(&[]);
+    let [one, two, three] = [0, 1, 2].map(|number| stage.host(number).address.clone());
+    assert!(
+        said.contains(&format!("{one}: hello-web-{second} works")),
+        "{said}"
+    );
+    assert!(said.contains(&format!("    {two}: ")), "{said}");
+    assert!(
+        said.contains(&format!("{three}: hello-web-{first} still works")),
+        "{said}"
+    );
+    drop(down);
+    stage.deploys(&["-H"]);
+    for host in &stage.lab.hosts {
+        assert_eq!(
+            stage.running(Engine::On(host)),
+            [format!("hello-web-{second}")]
+        );
+    }
+}
+
+/// A server that has power again when this is dropped.
+struct Down(lab::Host);
+
+impl Drop for Down {
+    fn drop(&mut self) {
+        self.0.start().unwrap();
+    }
+}

@@ -132,3 +132,40 @@ fn ctrl_c_before_the_image_is_there_stops_at_once() {
     assert!(asked.elapsed() < Duration::from_secs(5), "{}", said.stderr);
     assert_eq!(stage.containers(Engine::On(stage.host(0))), "");
 }
+
+#[test]
+fn what_a_killed_deploy_left_is_said_and_the_next_one_clears_it() {
+    let Some(stage) = Stage::new(1) else { return };
+    let host = stage.host(0).clone();
+    let good = stage.project.version().unwrap();
+    stage.deploys(&[]);
+    let bad = stage.configure(&stage.manifest("env:\n  clear:\n    HELLO_UNHEALTHY: 1\n"));
+    let prober = probe(&host.address);
+    let before = stage.begun("docker.exec");
+    let mut deploy = stage.starts(&[]);
+    wait_until("the proxy is told", || stage.begun("docker.exec") > before);
+    deploy.kill().unwrap();
+    deploy.wait().unwrap();
+    let mut running = stage.running(Engine::On(&host));
+    running.sort();
+    let mut both = [&bad, &good].map(|version| format!("hello-web-{version}"));
+    both.sort();
+    assert_eq!(running, both);
+
+    // Nobody was left to give the lock back: whose it is is said, and how it is given back.
+    let next = stage.configure(&stage.manifest(""));
+    let said = stage.run(&["deploy", "--yes"]);
+    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    assert!(
+        said.stderr.contains(&format!("Version: {bad}")) && said.stderr.contains("lock release"),
+        "{}",
+        said.stderr
+    );
+    let released = stage.run(&["kamal", "lock", "release"]);
+    assert_eq!(released.code, Some(0), "{}", released.stderr);
+    stage.deploys(&[]);
+    assert_none_failed(&prober.stop());
+    let running = stage.running(Engine::On(&host));
+    assert_eq!(running, [format!("hello-web-{next}")]);
+    stage.assert_no_lock();
+}

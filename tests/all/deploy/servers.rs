@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fs, thread};
 
-use lab::Engine;
+use lab::prober::Prober;
+use lab::{Engine, proxy_stand_in};
 
 use super::{CANARY, Stage, answer, assert_none_failed, probe};
 
@@ -135,4 +136,62 @@ fn an_ordinary_user_who_may_use_docker_can_deploy() {
     assert!(audit.contains(&version), "{audit}");
     let again = stage.deploys(&[]);
     assert!(again.starts_with("nothing to do: "), "{again}");
+}
+
+#[test]
+fn nobody_on_three_servers_notices_a_deploy_and_what_was_begun_is_answered() {
+    let Some(stage) = Stage::new(3) else { return };
+    stage.deploys(&[]);
+    let addresses: Vec<String> = stage
+        .lab
+        .hosts
+        .iter()
+        .map(|host| host.address.clone())
+        .collect();
+    let over = Arc::new(AtomicBool::new(false));
+    let probers: Vec<Prober> = addresses
+        .iter()
+        .map(|address| Prober::start(&format!("http://{address}/"), 100, None).unwrap())
+        .collect();
+    // Requests that are under way whenever the old version is told to go.
+    let patient: Vec<_> = addresses
+        .iter()
+        .map(|address| {
+            let (over, url) = (over.clone(), format!("http://{address}/slow?ms=1500"));
+            thread::spawn(move || {
+                let mut answers = Vec::new();
+                while !over.load(Ordering::SeqCst) {
+                    answers.push(lab::http::get(&url, None, super::PATIENCE));
+                }
+                answers
+            })
+        })
+        .collect();
+    for greeting in ["two", "three"] {
+        stage.project.commit(greeting).unwrap();
+        stage.deploys(&[]);
+    }
+    over.store(true, Ordering::SeqCst);
+    for prober in probers {
+        assert_none_failed(&prober.stop());
+    }
+    for thread in patient {
+        let answers = thread.join().unwrap();
+        assert!(answers.len() > 3, "{answers:?}");
+        for answer in answers {
+            assert_eq!(answer.unwrap().status, 200);
+        }
+    }
+    // The proxies' own logs say the same.
+    for host in &stage.lab.hosts {
+        let requests = proxy_stand_in::requests(Engine::On(host)).unwrap();
+        let ours = requests
+            .iter()
+            .filter(|request| request.service == "hello-web");
+        assert!(ours.clone().count() > 100);
+        let failed: Vec<_> = ours
+            .filter(|request| request.status != 200 || !request.complete)
+            .collect();
+        assert!(failed.is_empty(), "{failed:?}");
+    }
 }

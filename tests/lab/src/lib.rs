@@ -29,6 +29,7 @@ pub mod servers;
 pub mod setup;
 pub mod state;
 pub mod templates;
+pub mod toolbox;
 
 pub use engine::Engine;
 pub use error::LabError;

@@ -10,7 +10,7 @@ use plimsoll::deploy::docker::{ContainerSpec, Engine, LogConfig, LogLines};
 use plimsoll::deploy::lock::Held;
 use plimsoll::deploy::ssh::{Command, Session};
 use plimsoll::deploy::types::{
-    CapError, Change, Context, Document, Effect, Encoding, Moment, Part, SecretRef,
+    CapError, Change, Context, Document, Effect, Encoding, FileRef, Moment, Part, SecretRef,
 };
 use plimsoll::deploy::{clock, hook, lock, log, progress, secrets};
 use serde_json::Value as Json;
@@ -98,10 +98,15 @@ fn effect(json: &Json) -> Effect {
     }
 }
 
-/// Text, or `{"secret": NAME}`.
+/// Text, `{"secret": NAME}`, or a file: `{"file": PATH, "digest": SHA256, "accessory": NAME}`.
 fn value(json: &Json) -> Vec<Part> {
     match json {
         Json::String(text) => vec![Part::Text(text.clone())],
+        file if file["file"].is_string() => vec![Part::File(FileRef {
+            path: text(file, "file"),
+            digest: text(file, "digest"),
+            accessory: file["accessory"].as_str().map(str::to_owned),
+        })],
         other => vec![Part::Secret(SecretRef {
             name: text(other, "secret"),
             encoding: Encoding::Verbatim,

@@ -68,15 +68,12 @@ impl Look {
                 ..app
             },
             Command::Rollback { .. } => Self { kept: true, ..app },
-            Command::App(App::Boot { .. }) => app,
-            Command::App(App::Remove | App::RemoveImages) => Self {
-                images: true,
-                ..app
-            },
-            Command::App(App::Exec(_)) => Self {
-                images: true,
-                ..app
-            },
+            Command::App(App::Boot { .. } | App::Remove | App::RemoveImages | App::Exec(_)) => {
+                Self {
+                    images: true,
+                    ..app
+                }
+            }
             Command::App(
                 App::Start
                 | App::Stop

@@ -126,6 +126,11 @@ pub fn plan(input: &Input<'_>) -> Result<Proposal, Refusal> {
                 .filter_map(|host| prepare::images(input, host, &boots)),
         );
     }
+    if matches!(input.request.command, Command::App(App::Boot { .. })) {
+        for host in &hosts {
+            steps.extend(prepare::missing_images(input, host, &boots)?);
+        }
+    }
     if extent.hooks {
         steps.extend(input.hook("pre-deploy", None));
     }

@@ -56,6 +56,47 @@ pub fn images(input: &Input<'_>, host: &str, boots: &[(String, Boot)]) -> Option
     })
 }
 
+/// Pulls the images of what boots on a host that are not there, as `docker run` does by itself.
+pub fn missing_images(
+    input: &Input<'_>,
+    host: &str,
+    boots: &[(String, Boot)],
+) -> Result<Option<Step>, Refusal> {
+    let release = &input.desired.release;
+    if release.credentials.is_none() && release.local_registry.is_none() {
+        return Ok(None);
+    }
+    let facts = input.facts(host)?;
+    let boots_here = |name: &str| {
+        boots
+            .iter()
+            .any(|(at, boot)| at == host && boot.role == name)
+    };
+    let there = |image: &String| {
+        facts
+            .images
+            .iter()
+            .any(|one| one.references.contains(image))
+    };
+    let roles = input.desired.roles_on(host).into_iter();
+    let missing: BTreeSet<&String> = roles
+        .filter(|(name, _)| boots_here(name))
+        .map(|(_, role)| &role.image)
+        .filter(|image| !there(image))
+        .collect();
+    let pulls = missing.iter().enumerate().map(|(number, image)| {
+        let call = Call::Pull {
+            image: (*image).clone(),
+            digest: None,
+            credentials: release.credentials.clone(),
+        };
+        input.promise(host, &numbered("image/pull".into(), number), call)
+    });
+    let rounds = vec![pulls.collect()];
+    let title = format!("pull what is missing on {host}");
+    Ok(input.work("image", host, "image", title, rounds))
+}
+
 /// Readies a host; `None` when there is nothing to do.
 pub fn plan(
     input: &Input<'_>,

@@ -125,7 +125,12 @@ fn a_redeploy_boots_what_is_in_place_and_neither_sees_to_the_proxy_nor_prunes() 
 fn app_boot_boots_the_latest_image_or_the_version_that_was_given() {
     for (version, expected) in [(Json::Null, "latest"), (json!("7"), "7")] {
         let request = json!({"command": "app boot", "version": version});
-        let calls = calls(request, two_versions());
+        let mut facts = two_versions();
+        facts.images = vec![Image {
+            id: "sha256:1".into(),
+            references: vec![format!("r.io/app:{expected}")],
+        }];
+        let calls = calls(request, facts);
         assert_eq!(
             calls,
             [
@@ -142,6 +147,13 @@ fn app_boot_boots_the_latest_image_or_the_version_that_was_given() {
             ]
         );
     }
+}
+
+#[test]
+fn app_boot_pulls_an_image_that_is_not_there() {
+    let request = json!({"command": "app boot", "version": "7"});
+    let calls = calls(request, two_versions());
+    assert_eq!(calls[..2], [LOCK, "docker.pull web-1 r.io/app:7"]);
 }
 
 #[test]

@@ -119,6 +119,11 @@ impl Desired {
         self.in_order(others.chain(accessories))
     }
 
+    /// Every host that is meant, those of nothing but accessories too.
+    pub fn meant_hosts(&self) -> Vec<&str> {
+        self.release.hosts.iter().map(String::as_str).collect()
+    }
+
     fn in_order<'a>(&'a self, hosts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
         let ours: BTreeSet<&str> = hosts.collect();
         let listed: Vec<&str> = self

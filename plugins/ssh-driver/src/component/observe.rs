@@ -30,8 +30,11 @@ pub(super) async fn observe(
     documents: &[Document],
 ) -> Result<Vec<Document>, CapError> {
     let places = Rc::new(Places::default());
-    let hosts = desired.all_hosts().into_iter();
-    let looks = hosts.filter_map(|host| {
+    let hosts = match matches!(request.command, Command::Prune(_) | Command::Bootstrap) {
+        true => desired.meant_hosts(),
+        false => desired.all_hosts(),
+    };
+    let looks = hosts.into_iter().filter_map(|host| {
         let look = Look::of(&request.command, desired, host);
         Some((host, look)).filter(|(_, look)| !look.is_nothing())
     });

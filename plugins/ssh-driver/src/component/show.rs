@@ -30,7 +30,7 @@ pub(super) async fn show(
 ) -> Result<Vec<Report>, CapError> {
     match what {
         Show::LockStatus => lock_status(desired).await,
-        Show::Audit => over_hosts("App", &desired.all_hosts(), |host| audit(desired, host)).await,
+        Show::Audit => over_hosts("App", &desired.meant_hosts(), |host| audit(desired, host)).await,
         Show::BootConfig => over_hosts("Proxy", &desired.proxy_hosts(), boot_config).await,
         Show::ProxyLogs(logs) => {
             over_hosts("Proxy", &desired.proxy_hosts(), |host| {

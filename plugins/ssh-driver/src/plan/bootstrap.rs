@@ -28,7 +28,7 @@ pub fn plan(input: &Input<'_>, hosts: &[&str]) -> Result<Vec<Step>, Refusal> {
 
 /// `server bootstrap`.
 pub fn command(input: &Input<'_>) -> Result<Proposal, Refusal> {
-    let steps = plan(input, &input.desired.all_hosts())?;
+    let steps = plan(input, &input.desired.meant_hosts())?;
     if steps.is_empty() {
         return Ok(Proposal::default());
     }

@@ -153,6 +153,9 @@ pub fn plan(input: &Input<'_>) -> Result<Proposal, Refusal> {
             steps.extend(finish::step(input, host, tag, prune));
         }
     }
+    if extent.setup {
+        steps.extend(prune::besides(input, &hosts)?);
+    }
     let mut steps = input.locked(&hosts, steps)?;
     if extent.hooks {
         steps.extend(input.hook("post-deploy", None));

@@ -9,7 +9,7 @@ use crate::facts::{Container, HostFacts};
 use crate::plan::boot::replaced_name;
 use crate::plan::{Input, Proposal, Refusal};
 use crate::request::Prune;
-use crate::step::Boot;
+use crate::step::{Boot, Step};
 
 /// Rounds of calls, and their lines for the audit log.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,7 +22,8 @@ pub struct Pruning {
 
 /// `prune …`.
 pub fn plan(input: &Input<'_>, what: Prune) -> Result<Proposal, Refusal> {
-    let hosts = input.desired.app_hosts();
+    // Accessories' hosts too, as Kamal: other than a deploy, this is about nothing else.
+    let hosts = input.desired.meant_hosts();
     let mut steps = Vec::new();
     for host in &hosts {
         let facts = input.facts(host)?;
@@ -51,6 +52,24 @@ pub fn plan(input: &Input<'_>, what: Prune) -> Result<Proposal, Refusal> {
         steps: input.locked(&hosts, steps)?,
         notes: Vec::new(),
     })
+}
+
+/// Prunes the hosts that were set up beside those of the application.
+pub fn besides(input: &Input<'_>, app: &[&str]) -> Result<Vec<Step>, Refusal> {
+    let hosts = input.desired.all_hosts().into_iter();
+    let besides = hosts.filter(|host| !app.contains(host));
+    let steps = besides.map(|host| {
+        let Pruning { lines, rounds } = after_boots(input, host, &[])?;
+        let audit = input.audit(host, "prune/audit", None, &lines);
+        let rounds = [vec![audit]].into_iter().chain(rounds).collect();
+        let title = format!("prune {host}");
+        Ok(input.work("finish", host, "prune", title, rounds))
+    });
+    Ok(steps
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .flatten()
+        .collect())
 }
 
 /// What is pruned on a host after its boots.

@@ -554,6 +554,42 @@ fn an_accessory_that_there_is_not_is_named_with_those_there_are() {
     );
 }
 
+/// An application on `web-1`, and its database on a host of its own.
+fn with_a_database_host() -> (Desired, [(&'static str, HostFacts); 2]) {
+    let mut desired = with_accessory(|_| {});
+    let accessory = desired.accessories.remove(&("web-1".into(), "db".into()));
+    let accessory = accessory.expect("an accessory");
+    desired
+        .accessories
+        .insert(("db-1".into(), "db".into()), accessory);
+    desired.release.hosts.push("db-1".into());
+    let mut beside = used(Vec::new());
+    beside.accessories = [("db".into(), vec![container("app-db", "", "running", 1)])].into();
+    let mut app = used(vec![container("app-web-1", "web", "running", 10)]);
+    for facts in [&mut app, &mut beside] {
+        facts.docker = Some(crate::facts::DockerState {
+            installed: true,
+            root: true,
+            ..Default::default()
+        });
+    }
+    (desired, [("web-1", app), ("db-1", beside)])
+}
+
+#[test]
+fn hosts_of_accessories_alone_are_pruned_by_setup_and_prune_and_left_alone_by_deploy() {
+    let (desired, facts) = with_a_database_host();
+    for (command, pruned) in [("setup", true), ("prune all", true), ("deploy", false)] {
+        let request = json!({ "command": command });
+        let proposal = asked(&request, &desired, &facts, &[WEB]).expect("a plan");
+        let calls = told(&proposal.steps);
+        let there = calls.contains(&"docker.prune-images db-1!".to_owned());
+        assert_eq!(there, pruned, "{command}: {calls:?}");
+        let touched = calls.iter().any(|call| call.contains("db-1"));
+        assert_eq!(touched, pruned, "{command}: {calls:?}");
+    }
+}
+
 #[test]
 fn setup_installs_docker_and_boots_accessories() {
     let desired = with_accessory(|_| {});

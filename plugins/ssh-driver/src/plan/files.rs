@@ -18,10 +18,9 @@ pub fn plan(input: &Input<'_>, host: &str, boots: &[(String, Boot)]) -> Option<S
         .filter_map(|(name, role)| Some((name, role, &here(name)?.1)))
         .collect();
     let (mut first, mut second, mut third) = (Vec::new(), Vec::new(), Vec::new());
-    let pages = booting
-        .iter()
-        .any(|(_, role, _)| role.proxy.as_ref().is_some_and(|route| route.error_pages));
-    if let Some(error_pages) = release.error_pages.as_ref().filter(|_| pages) {
+    // Wherever something boots, routed or not: as Kamal.
+    let pages = release.error_pages.as_ref();
+    if let Some(error_pages) = pages.filter(|_| !booting.is_empty()) {
         let folder = error_pages_folder(input);
         for page in &error_pages.pages {
             let call = Call::Put {
@@ -147,8 +146,7 @@ pub fn cleanup(input: &Input<'_>, host: &str, name: &str, role: &Role) -> Vec<Pr
             ));
         }
     }
-    let pages = role.proxy.as_ref().is_some_and(|route| route.error_pages);
-    if pages && release.error_pages.is_some() {
+    if release.error_pages.is_some() {
         promises.push(keep(
             "clear-error-pages",
             error_pages_folder(input),

@@ -697,6 +697,34 @@ fn files_come_before_the_boot_and_old_ones_go_after_it() {
 }
 
 #[test]
+fn error_pages_are_where_something_boots_routed_or_not() {
+    let roles: [(&str, &[&str]); 2] = [("web", &["web-1"]), ("job", &["job-1"])];
+    let desired = desired(&[&["web-1", "job-1"]], &roles, |release| {
+        release["error_pages"] = json!({"pages": [{"name": "404.html", "content": "gone"}]});
+    });
+    let facts = ["web", "job"].map(|role| {
+        let name = format!("app-{role}-1");
+        used(vec![container(&name, role, "running", 10)])
+    });
+    let [web, job] = facts;
+    let changed = [WEB, "host/job-1/role/job"];
+    let calls = told(&steps(
+        &desired,
+        &[("web-1", web), ("job-1", job)],
+        &changed,
+    ));
+    for host in ["web-1", "job-1"] {
+        let page = ".kamal/proxy/apps-config/app/error_pages/2/404.html";
+        for call in [
+            format!("ssh.put {host} {page}"),
+            format!("ssh.keep-only {host}!"),
+        ] {
+            assert!(calls.contains(&call), "{call}: {calls:?}");
+        }
+    }
+}
+
+#[test]
 fn a_command_runs_in_a_container_of_its_own_or_in_the_one_that_works() {
     let desired = desired(&[&["web-1"]], &[("web", &["web-1"])], |_| {});
     let new = json!({"command": "app exec", "cmd": "bin/rails about", "env": {"X": "1"}});

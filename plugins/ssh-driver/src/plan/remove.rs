@@ -7,11 +7,11 @@ use crate::plan::{Input, Proposal, Refusal, accessory, app, proxy};
 pub fn plan(input: &Input<'_>) -> Result<Proposal, Refusal> {
     let mut notes = Vec::new();
     let mut steps = app::remove(input)?;
-    steps.extend(proxy::remove(input, false, &mut notes)?);
     steps.extend(accessory::remove(
         input,
         &input.desired.accessories_named("all"),
     )?);
+    steps.extend(proxy::remove(input, false, &mut notes)?);
     Ok(Proposal {
         steps: input.locked(&input.desired.app_hosts(), steps)?,
         notes,

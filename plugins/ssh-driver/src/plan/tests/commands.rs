@@ -750,6 +750,30 @@ fn a_command_runs_in_a_container_of_its_own_or_in_the_one_that_works() {
 }
 
 #[test]
+fn remove_takes_an_accessorys_route_out_of_the_proxy_before_it_goes() {
+    let desired = with_accessory(|accessory| {
+        accessory["proxy"] = json!({"port": 80, "flags": []});
+    });
+    let mut facts = two_versions();
+    facts.apps = vec!["app".into()];
+    facts.accessories = [("db".into(), vec![container("app-db", "", "running", 1)])].into();
+    let request = json!({"command": "remove"});
+    let steps = asked(&request, &desired, &[("web-1", facts)], &[]).expect("a plan");
+    let ids: Vec<String> = steps
+        .steps
+        .iter()
+        .flat_map(Step::promises)
+        .map(|promise| promise.id.clone())
+        .collect();
+    let place = |id: &str| ids.iter().position(|one| one == id);
+    let route = place("web-1/app-db/remove-route").expect("a route");
+    assert!(
+        place("web-1/proxy/stop").is_some_and(|stop| route < stop),
+        "{ids:?}"
+    );
+}
+
+#[test]
 fn remove_takes_everything_but_a_proxy_that_others_need() {
     let desired = with_accessory(|_| {});
     let mut facts = two_versions();

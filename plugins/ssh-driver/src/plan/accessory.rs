@@ -16,7 +16,19 @@ type Rounds = Vec<Vec<Promise>>;
 pub fn plan(input: &Input<'_>, name: &str, action: &Accessory) -> Result<Proposal, Refusal> {
     let named = input.desired.accessories_named(name);
     if named.is_empty() && name != "all" {
-        return Err(unknown(input, name));
+        if !input.request.reboot {
+            return Err(unknown(input, name));
+        }
+        // Kamal says so, which the renderer did, and ends well, with the lock taken and given back.
+        let locks = !matches!(action, Accessory::Exec { .. });
+        let steps = match locks {
+            true => input.locked(&[], Vec::new())?,
+            false => Vec::new(),
+        };
+        return Ok(Proposal {
+            steps,
+            notes: Vec::new(),
+        });
     }
     let mut notes = Vec::new();
     let steps = match action {

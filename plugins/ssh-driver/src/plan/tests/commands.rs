@@ -552,6 +552,9 @@ fn an_accessory_that_there_is_not_is_named_with_those_there_are() {
             .to_string(),
         "No accessory by the name of 'nope' (options: db and redis)"
     );
+    let request = json!({"command": "accessory boot", "name": "nope", "reboot": true});
+    let proposal = asked(&request, &desired, &[], &[]).expect("as Kamal");
+    assert_eq!(told(&proposal.steps), [LOCK, UNLOCK]);
 }
 
 /// An application on `web-1`, and its database on a host of its own.

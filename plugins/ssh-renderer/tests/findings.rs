@@ -2,7 +2,7 @@
 
 use ssh_renderer::diagnostic::{Diagnostic, Severity};
 use ssh_renderer::options::Options;
-use ssh_renderer::render::{File, Output};
+use ssh_renderer::render::{Body, File, Output};
 use ssh_renderer::{Input, render};
 
 const GOOD: &str = "\
@@ -281,4 +281,24 @@ fn doubtful_things_are_warned_about_and_still_rendered() {
     let output = rendered(&text, Options::default()).expect("renders");
     let codes: Vec<&str> = output.diagnostics.iter().map(|d| d.code).collect();
     assert_eq!(codes, ["host-ignored", "duplicate-key", "without-effect"]);
+}
+
+#[test]
+fn a_reserved_label_at_the_top_keeps_its_value_and_is_warned_of() {
+    let text = format!("{GOOD}servers: [h1]\nlabels: {{service: x, team: y}}\n");
+    let options = Options {
+        secrets: Some(vec!["TOKEN".into()]),
+        ..Options::default()
+    };
+    let output = rendered(&text, options).expect("renders");
+    let mut documents = output.documents.iter();
+    let role = documents.find_map(|document| match &document.body {
+        Body::Role(role) => Some(role),
+        Body::Release(_) | Body::Proxy(_) | Body::Accessory(_) | Body::Settings(_) => None,
+    });
+    let labels = &role.expect("a role").labels;
+    assert_eq!(labels["service"].as_text(), Some("app"));
+    assert_eq!(labels["team"].as_text(), Some("y"));
+    let warned = |found: &&Diagnostic| found.code == "reserved-label";
+    assert_eq!(output.diagnostics.iter().filter(warned).count(), 1);
 }

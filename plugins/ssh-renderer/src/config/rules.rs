@@ -22,6 +22,7 @@ pub fn check(config: &Config, findings: &mut Findings) {
             )
             .help("name it with --destination");
     }
+    check_labels(config, findings);
     check_names(config, findings);
     check_servers(config, findings);
     check_numbers(config, findings);
@@ -42,6 +43,19 @@ pub fn check(config: &Config, findings: &mut Findings) {
             findings
                 .error("conflicting-proxy", message, Some(other.at))
                 .help("one proxy serves the whole host: give all its roles and accessories the same `run`");
+        }
+    }
+}
+
+/// Kamal refuses reserved labels in roles and not at the top, where they would keep it from finding its containers again.
+fn check_labels(config: &Config, findings: &mut Findings) {
+    let labels = config.root.get("labels").map(Node::entries);
+    for entry in labels.unwrap_or_default() {
+        if let Some(name @ ("destination" | "role" | "service")) = entry.key.as_str() {
+            let message = format!("labels/{name}: it is a reserved label, and keeps its own value");
+            findings
+                .warn("reserved-label", message, Some(entry.key.at))
+                .help("choose another name");
         }
     }
 }

@@ -105,7 +105,12 @@ fn role_labels(
         ("destination", destination),
     ];
     let sections = [config.root.get("labels"), role.spec.get("labels")];
-    labels(&given, &sections, place)
+    let mut labels = labels(&given, &sections, place);
+    // Reserved, of which there is a warning: under another name nobody would find the container again.
+    for (name, own) in given {
+        labels.insert(name.to_owned(), Value::text(own));
+    }
+    labels
 }
 
 fn volumes(config: &Config, place: &mut Place<'_>) -> Vec<Value> {

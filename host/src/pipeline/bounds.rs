@@ -255,7 +255,9 @@ fn check_builder(builder: &Builder, envelope: &Envelope) -> Result<(), String> {
     }
     if let Some(pack) = &builder.pack {
         let labels = "paketo-buildpacks/image-labels".to_owned();
-        let mut images = std::iter::once(&pack.builder).chain(&pack.buildpacks);
+        // Without a builder it is pack's own.
+        let builder = Some(&pack.builder).filter(|builder| !builder.is_empty());
+        let mut images = builder.into_iter().chain(&pack.buildpacks);
         if let Some(image) = images.find(|image| !own.pack.contains(image) && **image != labels) {
             return beyond("buildpack", image);
         }

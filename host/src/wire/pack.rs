@@ -99,7 +99,10 @@ fn arguments(packing: &Packing<'_>) -> Vec<String> {
         add("--platform", platform);
     }
     add("--creation-time", "now");
-    add("--builder", packing.builder);
+    // Without one it is the default that `pack config` knows.
+    if !packing.builder.is_empty() {
+        add("--builder", packing.builder);
+    }
     for buildpack in packing.buildpacks {
         add("--buildpack", buildpack);
     }

@@ -228,10 +228,18 @@ fn the_plan_for_people_has_changes_and_calls_in_order_and_ends_with_the_verdict(
 }
 
 #[test]
-fn an_image_without_tag_or_a_plain_secret_is_refused_with_its_line() {
+fn a_plain_secret_is_told_of_and_refused_with_its_line_where_the_project_is_strict() {
+    lab::engine::ensure().unwrap();
     let project = Project::new(&format!(
         "{MANIFEST}env:\n  clear:\n    API_TOKEN: hunter2hunter2\n"
     ));
+    nothing_there(&project);
+    let told = project.succeeds(&["plan", "--version", "1", "--facts", "facts.json"]);
+    assert!(told.contains("warning[plain-secret]"), "{told}");
+    project.write(
+        "plimsoll.yml",
+        "plugins:\n  baseline-policy: {settings: {strict: true}}\n",
+    );
     let said = project.fails(1, &["plan", "--version", "1"]);
     assert!(
         said.contains("error[plain-secret]") && said.contains("API_TOKEN"),

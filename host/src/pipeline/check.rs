@@ -68,10 +68,17 @@ async fn check(
         .filter(|judged| judged.violation.enforcement == Enforcement::Mandatory)
         .count();
     if mandatory > 0 {
-        found
-            .iter()
-            .for_each(|judged| host.reporter.emit(&Event::Violation(judged)));
+        host.tell_judged(&found);
         return Err(DeployError::Violations(mandatory));
     }
     Ok(found)
+}
+
+impl Host {
+    /// Shows what policies found, where no plan does.
+    pub(super) fn tell_judged(&self, found: &[Judged]) {
+        for judged in found {
+            self.reporter.emit(&Event::Violation(judged));
+        }
+    }
 }

@@ -84,8 +84,9 @@ impl Proposed {
                 violations: &self.judged,
             },
         };
-        if request.shows_plan || request.diff {
-            host.reporter.emit(&shown);
+        match request.shows_plan || request.diff {
+            true => host.reporter.emit(&shown),
+            false => host.tell_judged(&self.judged),
         }
     }
 }

@@ -32,12 +32,15 @@ pub struct Violation {
     pub help: String,
 }
 
-/// Checks documents given as address and body.
-pub fn check<'a>(documents: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<Violation> {
+/// Checks documents given as address and body. `serious` is what an image without tag and a secret in plain text do.
+pub fn check<'a>(
+    documents: impl IntoIterator<Item = (&'a str, &'a str)>,
+    serious: Enforcement,
+) -> Vec<Violation> {
     let found = documents.into_iter().flat_map(|(address, body)| {
         containers(address, body)
             .into_iter()
-            .flat_map(|container| violations(address, &container))
+            .flat_map(|container| violations(address, &container, serious))
     });
     let mut told = BTreeSet::new();
     found
@@ -45,7 +48,7 @@ pub fn check<'a>(documents: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec
         .collect()
 }
 
-fn violations(address: &str, container: &Container) -> Vec<Violation> {
+fn violations(address: &str, container: &Container, serious: Enforcement) -> Vec<Violation> {
     let Container {
         name,
         image,
@@ -66,12 +69,7 @@ fn violations(address: &str, container: &Container) -> Vec<Violation> {
         .map(|(reference, pointer)| {
             let message = format!("image {reference} of {name} has neither tag nor digest");
             let help = format!("name a version: `{reference}:1.2.3`");
-            // Copilot deploys it: what runs today must not be refused tomorrow.
-            let enforcement = match address.starts_with("stack/") {
-                true => Enforcement::Advisory,
-                false => Enforcement::Mandatory,
-            };
-            violation(enforcement, "image-without-tag", message, pointer, help)
+            violation(serious, "image-without-tag", message, pointer, help)
         });
     let plain = variables.iter().filter_map(|(variable, value, pointer)| {
         let message = match suspicion(variable, value)? {
@@ -84,13 +82,7 @@ fn violations(address: &str, container: &Container) -> Vec<Violation> {
         };
         let help =
             format!("keep the value as a secret and name {variable} under the manifest's secrets");
-        Some(violation(
-            Enforcement::Mandatory,
-            "plain-secret",
-            message,
-            pointer,
-            help,
-        ))
+        Some(violation(serious, "plain-secret", message, pointer, help))
     });
     let privileged = privileged.iter().map(|pointer| {
         let message = format!("{name} is privileged: who breaks out of it owns the host");
@@ -110,12 +102,16 @@ fn violations(address: &str, container: &Container) -> Vec<Violation> {
 mod tests {
     use super::*;
 
+    fn strictly<'a>(documents: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<Violation> {
+        check(documents, Enforcement::Mandatory)
+    }
+
     #[test]
     fn a_good_deploy_has_no_finding() {
         let role = r#"{"image": "localhost:5000/app:1", "env": {"LOG": "info", "DB_PASSWORD": {"secret": "P"}}, "options": []}"#;
         let proxy = r#"{"image": "basecamp/kamal-proxy:v0.9.2", "options": []}"#;
         assert_eq!(
-            check([("host/web-1/role/web", role), ("host/web-1/proxy", proxy)]),
+            strictly([("host/web-1/role/web", role), ("host/web-1/proxy", proxy)]),
             []
         );
     }
@@ -124,7 +120,7 @@ mod tests {
     fn every_rule_names_its_place_and_its_cure_once_for_all_hosts() {
         let role = r#"{"image": "localhost:5000/app", "env": {"DB_PASSWORD": "hunter2", "DATABASE_URL": "pg://a:b@c"},
             "options": [["privileged", "true"]]}"#;
-        let found = check([("host/web-1/role/web", role), ("host/web-2/role/web", role)]);
+        let found = strictly([("host/web-1/role/web", role), ("host/web-2/role/web", role)]);
         let found: Vec<_> = found
             .iter()
             .map(|v| {
@@ -168,9 +164,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_serious_is_for_the_project_to_say() {
+        let role =
+            r#"{"image": "app", "env": {"API_TOKEN": "abc"}, "options": [["privileged", "true"]]}"#;
+        let enforcements = |serious| -> Vec<Enforcement> {
+            let found = check([("host/web-1/role/web", role)], serious).into_iter();
+            found.map(|violation| violation.enforcement).collect()
+        };
+        let (shown, stops) = (Enforcement::Advisory, Enforcement::Mandatory);
+        assert_eq!(enforcements(shown), [shown, shown, shown]);
+        assert_eq!(enforcements(stops), [stops, stops, shown]);
+        let template = r#"{"Resources": {"T": {"Type": "AWS::ECS::TaskDefinition",
+            "Properties": {"ContainerDefinitions": [{"Name": "log", "Image": "fluent"}]}}}}"#;
+        for serious in [shown, stops] {
+            let found = check([("stack/api", template)], serious);
+            let found: Vec<_> = found.iter().map(|it| (it.enforcement, it.rule)).collect();
+            assert_eq!(found, [(serious, "image-without-tag")]);
+        }
+    }
+
+    #[test]
     fn findings_of_different_roles_are_different() {
         let role = r#"{"image": "app:1", "env": {"API_TOKEN": "abc"}}"#;
-        let found = check([("host/web-1/role/web", role), ("host/web-1/role/job", role)]);
+        let found = strictly([("host/web-1/role/web", role), ("host/web-1/role/job", role)]);
         let messages: Vec<_> = found
             .into_iter()
             .map(|violation| violation.message)
@@ -185,19 +201,10 @@ mod tests {
     }
 
     #[test]
-    fn what_copilot_has_deployed_is_warned_about() {
-        let template = r#"{"Resources": {"T": {"Type": "AWS::ECS::TaskDefinition",
-            "Properties": {"ContainerDefinitions": [{"Name": "log", "Image": "fluent"}]}}}}"#;
-        let found = check([("stack/api", template)]);
-        let found: Vec<_> = found.iter().map(|it| (it.enforcement, it.rule)).collect();
-        assert_eq!(found, [(Enforcement::Advisory, "image-without-tag")]);
-    }
-
-    #[test]
     fn a_value_is_never_repeated() {
         let role =
             r#"{"image": "app:1", "env": {"API_TOKEN": "hunter2", "U": "pg://a:hunter2@c"}}"#;
-        for violation in check([("host/web-1/role/web", role)]) {
+        for violation in strictly([("host/web-1/role/web", role)]) {
             assert!(
                 !format!("{violation:?}").contains("hunter2"),
                 "{violation:?}"

@@ -10,7 +10,7 @@ mod bindings {
 
 use bindings::exports::plimsoll::deploy::policy::{Enforcement, Guest, Input, Violation};
 
-use crate::check;
+use crate::{check, settings};
 
 struct Policy;
 
@@ -24,7 +24,20 @@ impl Guest for Policy {
             .documents
             .iter()
             .map(|document| (&*document.address, &*document.body));
-        check::check(documents).into_iter().map(violation).collect()
+        match settings::serious(&input.context.settings) {
+            Ok(serious) => check::check(documents, serious)
+                .into_iter()
+                .map(violation)
+                .collect(),
+            Err(why) => vec![Violation {
+                enforcement: Enforcement::Mandatory,
+                rule: "settings".to_owned(),
+                message: format!("baseline-policy can't read its settings: {why}"),
+                address: None,
+                pointer: String::new(),
+                help: Some("write `settings: {strict: true}` in plimsoll.yml, or none".to_owned()),
+            }],
+        }
     }
 }
 

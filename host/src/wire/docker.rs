@@ -64,6 +64,8 @@ pub struct EngineVersion {
     pub os: String,
     /// In Go's words: `amd64`, `arm64`.
     pub arch: String,
+    /// BuildKit is part of it: of Docker's Engine, not of Podman's, which speaks the rest of its API.
+    pub buildkit: bool,
 }
 
 impl Engine {
@@ -129,6 +131,11 @@ impl Engine {
             api: text("ApiVersion"),
             os: text("Os"),
             arch: text("Arch"),
+            buildkit: said["Components"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .all(|component| component["Name"] != "Podman Engine"),
         };
         let api = version
             .api

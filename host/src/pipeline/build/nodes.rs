@@ -40,6 +40,9 @@ pub(super) async fn check_local(builds: &[&Wanted]) -> Result<(), DeployError> {
                 source,
             })
         }
+        Ok(engine) if !engine.version().buildkit => Err(DeployError::Project(
+            "failed to build: Docker buildx plugin is not installed locally, and what answers as Docker Engine on this machine is Podman, which has no BuildKit\nhint: install Docker, build at `builder.remote`, or push by other means and deploy with -P".to_owned(),
+        )),
         // Whatever else is wrong with it shows when it is used.
         Ok(_) | Err(_) => Ok(()),
     }

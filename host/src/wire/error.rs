@@ -93,11 +93,19 @@ pub enum WireError {
         message: String,
     },
     /// A host port is taken.
-    #[error("port {port} is already in use on {place}")]
-    PortTaken { place: String, port: String },
+    #[error("port {port} is already in use on {place}: {message}")]
+    PortTaken {
+        place: String,
+        port: String,
+        message: String,
+    },
     /// A name is taken.
-    #[error("name `{name}` is already in use on {place}")]
-    NameTaken { place: String, name: String },
+    #[error("name `{name}` is already in use on {place}: {message}")]
+    NameTaken {
+        place: String,
+        name: String,
+        message: String,
+    },
     /// It isn't there.
     #[error("{what} doesn't exist on {place}")]
     NotFound { place: String, what: String },

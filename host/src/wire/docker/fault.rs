@@ -23,13 +23,19 @@ pub(crate) fn name(call: &Call, status: u16, message: &str) -> WireError {
         };
     }
     if let Some(port) = taken_port(message) {
-        return WireError::PortTaken { place, port };
+        let message = as_docker_says(call, message);
+        return WireError::PortTaken {
+            place,
+            port,
+            message,
+        };
     }
     if message.contains("is already in use by container") {
         let name = between(message, "container name \"", "\"").unwrap_or(&call.subject);
         return WireError::NameTaken {
             place,
             name: name.trim_start_matches('/').to_owned(),
+            message: as_docker_says(call, message),
         };
     }
     if status == 404 {
@@ -42,8 +48,19 @@ pub(crate) fn name(call: &Call, status: u16, message: &str) -> WireError {
         place,
         what: call.what.clone(),
         status,
-        message: message.to_owned(),
+        message: as_docker_says(call, message),
     }
+}
+
+/// The message as Docker's own command line prints it, which is what scripts around Kamal look for: `docker run` with
+/// its name in front, everything else without.
+fn as_docker_says(call: &Call, message: &str) -> String {
+    let runs = ["creating container", "starting container"];
+    let program = match runs.iter().any(|what| call.what.starts_with(what)) {
+        true => "docker: ",
+        false => "",
+    };
+    format!("{program}Error response from daemon: {message}")
 }
 
 /// The same for what a registry has a part in: pull, push, and the base images of a build.
@@ -53,7 +70,7 @@ pub(crate) fn name_registry(call: &Call, image: &str, status: u16, message: &str
             registry: registry_of(image).to_owned(),
             image: image.to_owned(),
             refusal,
-            message: message.trim().to_owned(),
+            message: as_docker_says(call, message.trim()),
         },
         None => name(call, status, message),
     }
@@ -200,7 +217,7 @@ mod tests {
         );
         assert_eq!(
             taken.to_string(),
-            "name `web-1` is already in use on host web"
+            "name `web-1` is already in use on host web: docker: Error response from daemon: Conflict. The container name \"/web-1\" is already in use by container \"0a1b\". You have to remove (or rename) that container to be able to reuse that name."
         );
         for (message, expected) in [
             (
@@ -223,10 +240,10 @@ mod tests {
             named(500, "write /var/lib: no space left on device"),
             WireError::DiskFull { .. }
         ));
-        assert!(matches!(
-            named(400, "invalid"),
-            WireError::Remote { status: 400, .. }
-        ));
+        assert_eq!(
+            named(400, "invalid").to_string(),
+            "host web answered 400 to creating container x: docker: Error response from daemon: invalid"
+        );
     }
 
     #[test]

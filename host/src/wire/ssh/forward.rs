@@ -86,6 +86,7 @@ impl Ssh {
         let taken = || WireError::PortTaken {
             place: format!("host {}", self.host()),
             port: port.to_string(),
+            message: "sshd does not listen there".to_owned(),
         };
         // Known before the server says yes, because its first connection may come with the answer.
         if !forwards.with(|forwards| add(forwards, port, to)) {

@@ -175,6 +175,14 @@ impl Fault {
         std::time::Duration::from_secs_f64(self.delay.unwrap_or(0.0).clamp(0.0, 1e6))
     }
 
+    /// What an Engine says, without what Docker's command line puts in front of it.
+    pub fn by_the_engine(&self, default: &str) -> String {
+        let text = self.message_or(default);
+        let text = text.trim_start_matches("docker: ");
+        text.trim_start_matches("Error response from daemon: ")
+            .to_owned()
+    }
+
     /// What is said, when the case says nothing of it.
     pub fn message_or(&self, default: &str) -> String {
         self.message.clone().unwrap_or_else(|| default.to_owned())

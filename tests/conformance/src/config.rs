@@ -76,7 +76,6 @@ fn verdict(document: &Json) -> Json {
         .filter_map(|run| run["name"].as_str().map(str::to_owned))
         .collect();
     boots.sort();
-    boots.dedup();
     json!({
         "verdict": if accepted { "accept" } else { "reject" },
         "message": document["error"],

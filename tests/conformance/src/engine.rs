@@ -152,7 +152,10 @@ async fn answer(world: World, host: String, mut request: Request<Incoming>) -> A
 }
 
 fn version(call: &Call) -> Answer {
+    let builds = call.world.fault("docker_missing", &call.host, "").is_none();
+    let name = if builds { "Engine" } else { "Podman Engine" };
     document(&json!({
+        "Components": [{"Name": name, "Version": "27.0.0", "Details": {}}],
         "Version": "27.0.0", "ApiVersion": "1.46", "MinAPIVersion": "1.24", "Os": "linux", "Arch": arch(call),
         "KernelVersion": "6.1.0", "GitCommit": "0000000", "GoVersion": "go1.21", "BuildTime": "2024-06-01T00:00:00Z",
     }))

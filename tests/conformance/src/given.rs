@@ -96,7 +96,7 @@ pub fn parse(argv: &[String]) -> (Vec<String>, BTreeMap<String, String>) {
 impl Given {
     /// Reads the project in a folder; what can't be read is left out.
     pub fn read(folder: &Path, argv: &[String], environment: &BTreeMap<String, String>) -> Self {
-        let (mut command, flags) = parse(argv);
+        let (mut command, mut flags) = parse(argv);
         let outside = Outside {
             environment: environment.clone(),
             run: &|line, folder, variables| shell::run(line, folder, variables),
@@ -135,13 +135,12 @@ impl Given {
             && let Some(alias) = config.root.dig(&["aliases", first])
         {
             let meant = alias.to_text();
-            command = parse(
-                &meant
-                    .split_whitespace()
-                    .map(str::to_owned)
-                    .collect::<Vec<_>>(),
-            )
-            .0;
+            let meant: Vec<String> = meant.split_whitespace().map(str::to_owned).collect();
+            let (words, own) = parse(&meant);
+            command = words;
+            for (flag, value) in own {
+                flags.entry(flag).or_insert(value);
+            }
         }
         let selected = config.as_ref().and_then(|config| selected(config, &flags));
         Self {
@@ -172,6 +171,14 @@ impl Given {
             .as_ref()
             .map(Config::repository)
             .unwrap_or_default()
+    }
+
+    /// Whether the accessory that the command names, or any when it names all, is on a host.
+    pub fn has_accessory(&self, host: &str) -> bool {
+        let named = self.command.get(2).map_or("all", String::as_str);
+        let config = self.config.as_ref();
+        let mut all = config.into_iter().flat_map(|config| &config.accessories);
+        all.any(|one| (named == "all" || one.name == named) && one.is_on(host))
     }
 
     /// Variables of a container that come from secrets: those that aren't clear too.

@@ -44,13 +44,14 @@ impl Facts<'_> {
         self.inner.seen.iter().filter(move |seen| seen.host == host)
     }
 
+    /// Whether a run took the lock.
+    pub(crate) fn locked(&self) -> bool {
+        let mut seen = self.inner.seen.iter();
+        seen.any(|seen| matches!(seen.what, What::LockTaken { .. }))
+    }
+
     /// Whether a run got past its lock, to the hosts: what only had to be there has been looked at by then.
     pub(crate) fn got_going(&self) -> bool {
-        let locked = self
-            .inner
-            .seen
-            .iter()
-            .any(|seen| matches!(seen.what, What::LockTaken { .. }));
         let done = self.inner.seen.iter().any(|seen| {
             matches!(
                 &seen.what,
@@ -63,7 +64,7 @@ impl Facts<'_> {
                     | What::Tagged { .. }
             )
         });
-        locked && done
+        self.locked() && done
     }
 
     /// Commands that roll a version out.
@@ -300,11 +301,21 @@ fn boots(facts: &Facts<'_>) -> Option<(Json, Json)> {
             _ => None,
         })
     };
+    // A group that a hook stopped had begun.
+    let stopped = |group: &Vec<String>| {
+        facts.records.iter().any(|record| {
+            let hosts = record.env.get("KAMAL_HOSTS");
+            record.hook.as_deref() == Some("pre-app-boot")
+                && record.code.is_some_and(|code| code != 0)
+                && hosts.is_some_and(|hosts| *hosts == group.join(","))
+        })
+    };
     let mut groups: Vec<Vec<String>> = Vec::new();
     let mut ended = None;
     for group in &selected.groups {
         let begun: Vec<_> = group.iter().filter_map(first).collect();
         let Some(begun) = begun.into_iter().min() else {
+            groups.extend(stopped(group).then(|| group.clone()));
             continue;
         };
         let overlaps = ended.is_some_and(|ended| begun < ended);

@@ -13,6 +13,9 @@ use ssh_renderer::options::{Facts, Options};
 use ssh_renderer::render::{Body, File};
 use ssh_renderer::{Input, render};
 
+/// In the place of a version that is not known yet.
+const BEFORE: &str = "version-before";
+
 /// A container's variables, secrets resolved.
 type Variables = Vec<(String, String)>;
 
@@ -29,7 +32,7 @@ impl Prior {
         });
         let input = Input {
             environment: project.destination.clone().unwrap_or_default(),
-            version: "before".to_owned(),
+            version: BEFORE.to_owned(),
             request: Request::default(),
             manifest: manifest.collect(),
             options: Options::default(),
@@ -38,6 +41,13 @@ impl Prior {
         let Ok(output) = render(&input) else {
             return Self::default();
         };
+        let folder = output
+            .documents
+            .iter()
+            .find_map(|document| match &document.body {
+                Body::Release(release) => Some(release.app_directory()),
+                _ => None,
+            });
         let roles = output.documents.into_iter().filter_map(|document| {
             let Body::Role(role) = document.body else {
                 return None;
@@ -51,10 +61,16 @@ impl Prior {
                 .iter()
                 .map(|(name, value)| (name.clone(), resolved(value, secrets)));
             let env = env.collect();
-            Some((
-                (host.to_owned(), name.to_owned()),
-                (plain(&role, secrets), env),
-            ))
+            let mut plain = plain(&role, secrets);
+            if let (Some(assets), Some(folder)) = (&role.assets, &folder) {
+                let options = assets.options.iter().map(|options| format!(":{options}"));
+                let options: String = options.collect();
+                let source = format!("{folder}/assets/volumes/{name}-{BEFORE}");
+                plain
+                    .volumes
+                    .push(format!("{source}:{}{options}", assets.path));
+            }
+            Some(((host.to_owned(), name.to_owned()), (plain, env)))
         });
         Self(roles.collect())
     }
@@ -76,11 +92,15 @@ impl Prior {
             .collect();
         env.push(format!("KAMAL_CONTAINER_NAME={name}"));
         env.push(format!("KAMAL_VERSION={version}"));
+        let mut plain = plain.clone();
+        for volume in &mut plain.volumes {
+            *volume = volume.replace(BEFORE, version);
+        }
         let prefix: String = host.chars().take(51).collect();
         let plain = Plain {
             image: image.to_owned(),
             hostname: Some(format!("{}-0123456789ab", prefix.trim_end_matches('.'))),
-            ..plain.clone()
+            ..plain
         };
         engine_body(&plain, env, home).ok()
     }

@@ -17,6 +17,8 @@ struct Server {
     world: World,
     network: Simulated,
     host: String,
+    /// Who logged in.
+    user: String,
     port: u16,
     via: Option<String>,
     sessions: HashMap<ChannelId, Channel<Msg>>,
@@ -43,6 +45,7 @@ pub async fn serve<S>(
         world,
         network,
         host,
+        user: String::new(),
         port,
         via,
         sessions: HashMap::new(),
@@ -72,6 +75,7 @@ impl Handler for Server {
         user: &str,
         _key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Self::Error> {
+        self.user = user.to_owned();
         self.world.saw(
             &self.host,
             What::LoggedIn {
@@ -168,7 +172,14 @@ impl Handler for Server {
         _session: &mut Session,
     ) -> Result<bool, Self::Error> {
         let port = u16::try_from(*port).unwrap_or(0);
-        self.world.saw(&self.host, What::Forwarding { port });
+        self.world.saw(
+            &self.host,
+            What::Forwarding {
+                port,
+                user: self.user.clone(),
+                ssh_port: self.port,
+            },
+        );
         Ok(true)
     }
 }

@@ -68,6 +68,8 @@ pub enum What {
     },
     Forwarding {
         port: u16,
+        user: String,
+        ssh_port: u16,
     },
     Ran {
         line: String,

@@ -114,10 +114,7 @@ async fn create(call: &Call) -> Answer {
             body: body.clone(),
         });
         call.saw(What::NotStarted { name });
-        return fail(
-            500,
-            &fault.message_or("failed to create shim task: OCI runtime create failed"),
-        );
+        return fail(500, &fault.by_the_engine("invalid mount config"));
     }
     let reference = body["Image"].as_str().unwrap_or_default().to_owned();
     let mut inner = call.world.lock();
@@ -181,10 +178,7 @@ async fn start(call: &Call, name: &str) -> Answer {
     let fresh = container.ours && container.state == "created";
     if let Some(fault) = refused {
         inner.saw(&call.host, What::NotStarted { name });
-        return fail(
-            500,
-            &fault.message_or("failed to create shim task: OCI runtime create failed"),
-        );
+        return fail(500, &fault.by_the_engine("invalid mount config"));
     }
     container.state = "running";
     container.started = now();
@@ -288,7 +282,7 @@ fn refused_prune(call: &Call, name: &str) -> Option<Answer> {
     call.saw(What::PruneFailed);
     Some(fail(
         409,
-        &fault.message_or("conflict: unable to remove container"),
+        &fault.by_the_engine("conflict: unable to remove container"),
     ))
 }
 

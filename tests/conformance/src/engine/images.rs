@@ -92,13 +92,13 @@ async fn pull(call: &Call) -> Answer {
     if let Some(fault) = login {
         return fail(
             500,
-            &fault.message_or("unauthorized: incorrect username or password"),
+            &fault.by_the_engine("unauthorized: incorrect username or password"),
         );
     }
     if let Some(fault) = fault {
         return fail(
             404,
-            &fault.message_or(&format!(
+            &fault.by_the_engine(&format!(
                 "manifest for {reference} not found: manifest unknown: manifest unknown"
             )),
         );
@@ -239,7 +239,7 @@ fn prune(call: &Call) -> Answer {
     let wanted = call.filters().get("label").cloned().unwrap_or_default();
     if let Some(fault) = call.world.fault("prune", &call.host, "") {
         call.saw(What::PruneFailed);
-        return fail(409, &fault.message_or("conflict"));
+        return fail(409, &fault.by_the_engine("conflict"));
     }
     let mut inner = call.world.lock();
     let host = inner.host(&call.host);

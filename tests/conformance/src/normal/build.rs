@@ -45,29 +45,51 @@ pub(super) fn all(facts: &Facts<'_>) -> Object {
             }
         }
     }
-    let mut forwards: BTreeMap<u16, Vec<&String>> = BTreeMap::new();
-    for seen in &facts.inner.seen {
-        if let What::Forwarding { port } = &seen.what {
-            let hosts = forwards.entry(*port).or_default();
-            if !hosts.contains(&&seen.host) {
-                hosts.push(&seen.host);
-            }
-        }
-    }
-    let forwards: Vec<Json> = forwards
-        .into_iter()
-        .map(|(port, hosts)| {
-            let login = facts.inner.seen.iter().find_map(|seen| match &seen.what {
-                What::LoggedIn { user, port, .. } if hosts.contains(&&seen.host) => Some((user, port)),
-                _ => None,
-            });
-            json!({"hosts": hosts, "port": port, "user": login.map(|l| l.0), "ssh_port": login.map(|l| l.1)})
-        })
-        .collect();
+    let forwards = forwards(facts);
     if !forwards.is_empty() {
         top.insert("forwards".into(), Json::Array(forwards));
     }
     top
+}
+
+/// Ports of this machine that were offered on hosts: the builder's, then the servers'.
+fn forwards(facts: &Facts<'_>) -> Vec<Json> {
+    let config = facts.given.config.as_ref();
+    let remote = config.and_then(|config| config.root.dig(&["builder", "remote"]));
+    let url = remote.map(|node| node.to_text()).unwrap_or_default();
+    let url = url.strip_prefix("ssh://").unwrap_or_default();
+    let (user, place) = url
+        .rsplit_once('@')
+        .map_or((None, url), |(user, place)| (Some(user), place));
+    let (builder, own_port) = place.split_once(':').map_or((place, None), |(host, port)| {
+        (host, port.parse::<u16>().ok())
+    });
+    let mut groups: Vec<(Json, Vec<&String>)> = Vec::new();
+    for seen in &facts.inner.seen {
+        let What::Forwarding {
+            port,
+            user: who,
+            ssh_port,
+        } = &seen.what
+        else {
+            continue;
+        };
+        let builds = seen.host == builder
+            && user.is_none_or(|user| user == who)
+            && !groups.iter().any(|(about, _)| about["builds"] == true);
+        // The builder is reached as its URL says, and nothing else.
+        let about = match builds {
+            true => json!({"builds": true, "port": port, "user": user, "ssh_port": own_port}),
+            false => json!({"builds": false, "port": port, "user": who, "ssh_port": ssh_port}),
+        };
+        match groups.iter_mut().find(|(known, _)| *known == about) {
+            Some((_, hosts)) if hosts.contains(&&seen.host) => {}
+            Some((_, hosts)) => hosts.push(&seen.host),
+            None => groups.push((about, vec![&seen.host])),
+        }
+    }
+    let entry = |(about, hosts): (Json, Vec<&String>)| json!({"hosts": hosts, "port": about["port"], "user": about["user"], "ssh_port": about["ssh_port"]});
+    groups.into_iter().map(entry).collect()
 }
 
 /// A login as it is shown: Docker Hub has no server.
@@ -237,20 +259,22 @@ fn pack(facts: &Facts<'_>, record: &Record, flags: &Flags, plain: &[String]) -> 
         .chain(by_engine)
         .collect();
     // `--env NAME` alone takes the value from what pack was called with.
+    let named = all_of(flags, &["env", "e"]);
+    let exported: Vec<&String> = named
+        .iter()
+        .filter(|pair| record.env.contains_key(*pair))
+        .collect();
     let given = |pair: String| match record.env.get(&pair) {
         Some(value) => format!("{pair}={value}"),
         None => pair,
     };
-    let env: Vec<String> = all_of(flags, &["env", "e"])
-        .into_iter()
-        .map(given)
-        .collect();
+    let env: Vec<String> = named.iter().cloned().map(given).collect();
     json!({
         "kind": "pack", "image": plain.first(), "platform": one_of(flags, &["platform"]), "builder": one_of(flags, &["builder", "B"]),
         "buildpacks": all_of(flags, &["buildpack", "b"]), "tags": all_of(flags, &["t", "tag"]),
         "clear_cache": flags.contains_key("clear-cache"), "env": map(&env),
         "path": one_of(flags, &["path", "p"]), "creation_time": one_of(flags, &["creation-time"]), "push": pushed,
-        "secret_env": [], "clone": cloned(facts, record),
+        "secret_env": exported, "clone": cloned(facts, record),
     })
 }
 

@@ -196,15 +196,25 @@ pub(super) fn assets(facts: &Facts<'_>, name: &str) -> Json {
             let Some((before, version)) = volume.split_once("/assets/volumes/") else {
                 continue;
             };
-            let gone = paths(facts, name, &[Change::Gone]);
             let changed = paths(facts, name, &[Change::New, Change::Changed]);
-            let cleaned = gone.iter().any(|path| path.contains("/assets/"));
+            // Whether there was anything to clear or not.
+            let cleaned = facts.on(name).any(|seen| {
+                matches!(&seen.what, What::Ran { line, code: 0 }
+                    if line.contains("rm -rf") && line.contains("/assets/volumes"))
+            });
             let other = changed.iter().find_map(|path| {
                 let (_, rest) = path.split_once("/assets/volumes/")?;
                 let (folder, _) = rest.split_once('/')?;
                 (folder != version && folder.starts_with(&format!("{role}-")))
                     .then(|| format!("{before}/assets/volumes/{folder}"))
             });
+            // A version that runs already has this very volume.
+            let described = facts.inner.case.state.hosts.get(name);
+            let again = described.is_some_and(|host| {
+                let same = |c: &crate::case::Container| c.running && c.name == *made;
+                host.containers.iter().any(same)
+            });
+            let other = other.or(again.then(|| volume.to_owned()));
             entries.push(json!({
                 "container": format!("{}-assets", made.trim_end_matches(version_of(body)).trim_end_matches('-')),
                 "image": super::container::shown(facts, name, body["Image"].as_str().unwrap_or_default()),

@@ -103,8 +103,12 @@ fn logins(facts: &Facts<'_>, host: &str) -> Json {
 fn pulls(facts: &Facts<'_>, host: &str) -> Json {
     let ours = &facts.inner.repository;
     let reboot = facts.is(&["accessory", "reboot"]) || facts.is(&["accessory", "upgrade"]);
+    // A container is run; that its image has to be fetched for it is not told.
+    let runs = facts.is(&["app", "boot"]);
     once(facts.on(host).filter_map(|seen| match &seen.what {
-        What::Pulled { image, .. } if repository(image) == repository(ours) => Some(json!(image)),
+        What::Pulled { image, .. } if repository(image) == repository(ours) && !runs => {
+            Some(json!(image))
+        }
         What::Pulled { image, .. } if reboot && !image.contains(PROXY) => Some(json!(image)),
         _ => None,
     }))
@@ -119,12 +123,12 @@ fn networks(facts: &Facts<'_>, host: &str) -> Json {
         &["accessory", "reboot"],
         &["proxy", "boot"],
     ];
-    // A command about accessories is about the hosts where it makes one, and looks at all.
-    let concerned = !facts.is(&["accessory"])
-        || facts
-            .on(host)
-            .any(|seen| matches!(seen.what, What::Created { .. }));
-    let looked_for = concerned && ensures.iter().any(|words| facts.is(words)) && facts.got_going();
+    // A command about accessories looks at all hosts, and is about those of the one that is named.
+    let (concerned, going) = match facts.is(&["accessory"]) {
+        true => (facts.given.has_accessory(host), facts.locked()),
+        false => (true, facts.got_going()),
+    };
+    let looked_for = concerned && ensures.iter().any(|words| facts.is(words)) && going;
     once(facts.on(host).filter_map(|seen| match &seen.what {
         What::Network { name, made } if *made || looked_for => Some(json!(name)),
         _ => None,

@@ -154,7 +154,7 @@ pub fn plan(input: &Input<'_>) -> Result<Proposal, Refusal> {
         }
     }
     if extent.setup {
-        steps.extend(prune::besides(input, &hosts)?);
+        steps.extend(prune::besides(input)?);
     }
     let mut steps = input.locked(&hosts, steps)?;
     if extent.hooks {

@@ -54,10 +54,10 @@ pub fn plan(input: &Input<'_>, what: Prune) -> Result<Proposal, Refusal> {
     })
 }
 
-/// Prunes the hosts that were set up beside those of the application.
-pub fn besides(input: &Input<'_>, app: &[&str]) -> Result<Vec<Step>, Refusal> {
+/// Prunes the hosts that were set up for accessories alone.
+pub fn besides(input: &Input<'_>) -> Result<Vec<Step>, Refusal> {
     let hosts = input.desired.all_hosts().into_iter();
-    let besides = hosts.filter(|host| !app.contains(host));
+    let besides = hosts.filter(|host| input.desired.roles_on(host).is_empty());
     let steps = besides.map(|host| {
         let Pruning { lines, rounds } = after_boots(input, host, &[])?;
         let audit = input.audit(host, "prune/audit", None, &lines);

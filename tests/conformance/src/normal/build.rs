@@ -260,9 +260,11 @@ fn pack(facts: &Facts<'_>, record: &Record, flags: &Flags, plain: &[String]) -> 
         .collect();
     // `--env NAME` alone takes the value from what pack was called with.
     let named = all_of(flags, &["env", "e"]);
+    let secret = |name: &&String| facts.given.secrets.contains(*name);
     let exported: Vec<&String> = named
         .iter()
-        .filter(|pair| record.env.contains_key(*pair))
+        .filter(|name| record.env.contains_key(*name))
+        .filter(secret)
         .collect();
     let given = |pair: String| match record.env.get(&pair) {
         Some(value) => format!("{pair}={value}"),

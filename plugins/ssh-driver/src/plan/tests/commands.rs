@@ -581,15 +581,22 @@ fn with_a_database_host() -> (Desired, [(&'static str, HostFacts); 2]) {
 
 #[test]
 fn hosts_of_accessories_alone_are_pruned_by_setup_and_prune_and_left_alone_by_deploy() {
-    let (desired, facts) = with_a_database_host();
-    for (command, pruned) in [("setup", true), ("prune all", true), ("deploy", false)] {
-        let request = json!({ "command": command });
-        let proposal = asked(&request, &desired, &facts, &[WEB]).expect("a plan");
-        let calls = told(&proposal.steps);
-        let there = calls.contains(&"docker.prune-images db-1!".to_owned());
-        assert_eq!(there, pruned, "{command}: {calls:?}");
-        let touched = calls.iter().any(|call| call.contains("db-1"));
-        assert_eq!(touched, pruned, "{command}: {calls:?}");
+    let (mut desired, facts) = with_a_database_host();
+    // Something of it is behind the proxy, or not.
+    let proxy = desired.proxies["web-1"].clone();
+    for proxied in [false, true] {
+        if proxied {
+            desired.proxies.insert("db-1".into(), proxy.clone());
+        }
+        for (command, pruned) in [("setup", true), ("prune all", true), ("deploy", false)] {
+            let request = json!({ "command": command });
+            let proposal = asked(&request, &desired, &facts, &[WEB]).expect("a plan");
+            let calls = told(&proposal.steps);
+            let there = calls.contains(&"docker.prune-images db-1!".to_owned());
+            assert_eq!(there, pruned, "{command}: {calls:?}");
+            let touched = calls.iter().any(|call| call.contains("db-1"));
+            assert_eq!(touched, pruned, "{command}: {calls:?}");
+        }
     }
 }
 

@@ -105,6 +105,71 @@ fn everything_is_gathered_in_at_most_four_round_trips() {
 }
 
 #[test]
+fn several_workloads_take_no_more_round_trips_than_one() {
+    let application = Application::new("shop", "test")
+        .workload("api", "Backend Service")
+        .workload("web", "Backend Service");
+    let cloud = Cloud::new(&application);
+    let web = API.replace("name: api", "name: web");
+    cloud.folder.write("shop/copilot/web/manifest.yml", web);
+    let slow = Rule::request("*", "*").delayed(Duration::from_millis(1500));
+    cloud.double.rule(slow);
+    let shown = cloud.says(1, "deploy --all --env test");
+    assert!(shown.contains("--yes"), "{shown}");
+    let trips = sequential(&cloud.double.requests());
+    assert!(trips <= 4, "{trips}: {:#?}", cloud.double.requests());
+    assert_eq!(cloud.changes(), Vec::<String>::new());
+}
+
+#[test]
+fn a_profile_with_an_mfa_device_asks_for_its_code_or_says_that_nobody_is_there() {
+    let cloud = Cloud::shop();
+    let (key, secret) = cloud.double.keys();
+    cloud.folder.write(
+        ".aws/config",
+        "[profile ops]\nregion = us-east-1\nrole_arn = arn:aws:iam::123456789012:role/ops\n\
+         mfa_serial = arn:aws:iam::123456789012:mfa/ada\nsource_profile = ada\n",
+    );
+    let credentials =
+        format!("[ada]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n");
+    cloud.folder.write(".aws/credentials", credentials);
+    cloud.double.forget_requests();
+    let mut command = cloud.command("svc package --name api --env test");
+    for variable in [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+    ] {
+        command.env_remove(variable);
+    }
+    let output = command.env("AWS_PROFILE", "ops").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    for words in [
+        "profile `ops` needs a code of MFA device arn:aws:iam::123456789012:mfa/ada",
+        "hint: run it in a terminal",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    assert_eq!(output.status.code(), Some(1));
+    assert!(cloud.double.requests().is_empty());
+}
+
+#[test]
+fn certificates_of_the_user_are_read_before_aws_is_asked() {
+    let cloud = Cloud::shop();
+    let mut command = cloud.command("svc package --name api --env test");
+    let output = command
+        .env("AWS_CA_BUNDLE", "/nowhere.pem")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("AWS_CA_BUNDLE names /nowhere.pem, which can't be read"),
+        "{said}"
+    );
+}
+
+#[test]
 fn the_manager_role_is_cut_down_to_the_workload() {
     let cloud = Cloud::shop();
     cloud.prints(0, "svc package --name api --env test");

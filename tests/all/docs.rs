@@ -103,10 +103,11 @@ fn every_command_line_of_plimsoll_parses() {
 }
 
 /// Pages of `docs/commands`, and the command whose flags each lists.
-const COMMANDS: [(&str, &str); 4] = [
+const COMMANDS: [(&str, &str); 5] = [
     ("deploy.md", "deploy"),
     ("job-deploy.md", "job deploy"),
     ("package.md", "svc package"),
+    ("package.md", "job package"),
     ("svc-deploy.md", "svc deploy"),
 ];
 

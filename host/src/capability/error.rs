@@ -41,6 +41,7 @@ pub(crate) fn from_wire(error: &WireError) -> CapError {
             }
             // To try again helps as little as with any refusal.
             Why::NoCredentials
+            | Why::NoCode
             | Why::NoRegion
             | Why::Expired
             | Why::Unrecognised

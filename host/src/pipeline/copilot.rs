@@ -21,8 +21,9 @@ pub use answers::Known;
 pub use gather::{Gathered, Wanted, gather};
 pub use records::{Application, Environment, Records};
 
-/// Version of the templates that are rendered: of the last Copilot whose templates they follow. An existing stack of a
-/// newer version is not replaced by an older one.
+/// Version of the templates that are rendered. A Copilot's templates have its own version (`internal/pkg/version` of
+/// aws/copilot-cli), and the newest there is of it is 1.34.1 of April 2025 (https://github.com/cloudposse/packages/pull/5646):
+/// what any Copilot deployed may be deployed anew. An existing stack of a newer version is not replaced by an older one.
 pub const TEMPLATE_VERSION: &str = "v1.34.1";
 
 /// A Copilot workload that is deployed.

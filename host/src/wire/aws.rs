@@ -12,6 +12,7 @@ pub mod cloudformation;
 pub mod ecr;
 pub mod ecs;
 pub mod error;
+mod kept;
 pub mod logs;
 pub mod lookup;
 pub mod s3;

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::{Capability, ChangeSetType, Parameter, Tag};
 use aws_smithy_types::DateTime;
-use tokio::sync::OnceCell;
 
+use super::kept::Kept;
 use super::{AwsError, Session, Why};
 use crate::wire::WireError;
 
@@ -117,14 +117,12 @@ pub struct NewChangeSet {
     pub role: Option<String>,
 }
 
-type Kept<T> = Mutex<HashMap<String, Arc<OnceCell<T>>>>;
-
 /// The stacks of a session's account and region.
 #[derive(Clone)]
 pub struct CloudFormation {
     client: Client,
-    stacks: Arc<Kept<Option<StackState>>>,
-    templates: Arc<Kept<Option<String>>>,
+    stacks: Kept<Option<StackState>>,
+    templates: Kept<Option<String>>,
     /// ARNs by name: a deleted stack is found by its ARN alone.
     ids: Arc<Mutex<HashMap<String, String>>>,
 }
@@ -134,8 +132,8 @@ impl CloudFormation {
     pub fn new(session: &Session) -> Self {
         Self {
             client: Client::new(session.config()),
-            stacks: Arc::default(),
-            templates: Arc::default(),
+            stacks: Kept::default(),
+            templates: Kept::default(),
             ids: Arc::default(),
         }
     }
@@ -150,7 +148,7 @@ impl CloudFormation {
         freshness: Freshness,
     ) -> Result<Option<StackState>, WireError> {
         match freshness {
-            Freshness::Remembered => kept(&self.stacks, stack, self.read_stack(stack)).await,
+            Freshness::Remembered => self.stacks.get(stack, self.read_stack(stack)).await,
             Freshness::Now => self.read_stack(stack).await,
         }
     }
@@ -178,7 +176,7 @@ impl CloudFormation {
         freshness: Freshness,
     ) -> Result<Option<String>, WireError> {
         match freshness {
-            Freshness::Remembered => kept(&self.templates, stack, self.read_template(stack)).await,
+            Freshness::Remembered => self.templates.get(stack, self.read_template(stack)).await,
             Freshness::Now => self.read_template(stack).await,
         }
     }
@@ -465,21 +463,6 @@ impl CloudFormation {
         answer.map_err(|error| AwsError::of(what, &error))?;
         Ok(())
     }
-}
-
-/// The answer to a question asked once. A failure is not kept.
-async fn kept<T: Clone>(
-    kept: &Kept<T>,
-    key: &str,
-    ask: impl Future<Output = Result<T, WireError>>,
-) -> Result<T, WireError> {
-    let cell = kept
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .entry(key.to_owned())
-        .or_default()
-        .clone();
-    cell.get_or_try_init(|| ask).await.cloned()
 }
 
 /// Not being there is an answer.

@@ -31,6 +31,8 @@ pub struct AwsError {
 pub enum Why {
     /// Nothing says who calls.
     NoCredentials,
+    /// The code of an MFA device is missing.
+    NoCode,
     /// They were valid once.
     Expired,
     /// They are wrong.
@@ -224,6 +226,9 @@ impl AwsError {
             Why::NoCredentials => {
                 "log in (`aws sso login`), choose a profile with AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             }
+            Why::NoCode => {
+                "run it in a terminal, or use temporary credentials: `aws sts get-session-token --serial-number … --token-code …` gives some for AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
+            }
             Why::Expired => {
                 "log in again (`aws sso login`), or get new keys; then run the same command again"
             }
@@ -267,7 +272,7 @@ impl AwsError {
 impl fmt::Display for AwsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.why, self.code.as_str()) {
-            (Why::NoRegion | Why::NoCredentials, "") => f.write_str(&self.message),
+            (Why::NoRegion | Why::NoCredentials | Why::NoCode, "") => f.write_str(&self.message),
             (Why::Expired, _) => write!(
                 f,
                 "{}: the credentials have expired ({})",

@@ -4,6 +4,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ObjectCannedAcl;
 
+use super::kept::Kept;
 use super::{AwsError, Session, Why};
 use crate::wire::WireError;
 
@@ -15,6 +16,7 @@ const TEXT: u64 = 4 << 20;
 pub struct S3 {
     client: Client,
     region: String,
+    texts: Kept<Option<String>>,
 }
 
 impl S3 {
@@ -23,6 +25,7 @@ impl S3 {
         Self {
             client: Client::new(session.config()),
             region: session.region().to_owned(),
+            texts: Kept::default(),
         }
     }
 
@@ -52,11 +55,16 @@ impl S3 {
         Ok(url(&self.region, bucket, key))
     }
 
-    /// A small text; none when it is not there.
+    /// A small text; none when it is not there. It is read once: texts that templates refer to are named by their digest.
     ///
     /// # Errors
     /// When AWS does not answer, or refuses, or it is no text.
     pub async fn text(&self, bucket: &str, key: &str) -> Result<Option<String>, WireError> {
+        let name = format!("{bucket}/{key}");
+        self.texts.get(&name, self.read_text(bucket, key)).await
+    }
+
+    async fn read_text(&self, bucket: &str, key: &str) -> Result<Option<String>, WireError> {
         let what = format!("read s3://{bucket}/{key} (s3 GetObject)");
         let refused = |message: &str| -> WireError {
             AwsError {

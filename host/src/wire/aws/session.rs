@@ -2,6 +2,7 @@
 //! `AWS_ENDPOINT_URL*`), and roles assumed from there.
 
 mod assumed;
+mod authorities;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::tls::{Provider, TlsContext, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::os_shim_internal::{Env, Fs};
@@ -54,7 +55,9 @@ impl Session {
     /// # Errors
     /// When there is no region, or no code for the role of the profile.
     pub async fn open(ask: AskForCode) -> Result<Self, WireError> {
-        let http = http_client();
+        let variables = Env::real();
+        let profiles = profiles(&variables).await;
+        let http = http_client(authorities::chosen(&variables, profiles.as_ref())?);
         let provider = ProviderConfig::without_region().with_http_client(http.clone());
         let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
             .or_else(
@@ -85,7 +88,7 @@ impl Session {
             region: region.to_string(),
             role: None,
         };
-        match wants_code(&Env::real()).await {
+        match wants_code(&variables, profiles.as_ref()) {
             Some(role) => session.with_code(role, &provider, ask).await,
             None => Ok(session),
         }
@@ -168,7 +171,7 @@ impl Session {
     ) -> Result<Self, WireError> {
         let code = ask(&role.serial).ok_or_else(|| {
             AwsError::before_any_call(
-                Why::NoCredentials,
+                Why::NoCode,
                 format!(
                     "profile `{}` needs a code of MFA device {}, and nobody is there to type it",
                     role.profile, role.serial
@@ -199,8 +202,8 @@ impl fmt::Debug for Session {
 }
 
 /// rustls with ring, as everywhere here; through the user's proxy when there is one.
-fn http_client() -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(|settings, components| {
+fn http_client(authorities: TlsContext) -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
         connector.set_connector_settings(settings.cloned());
         if let Some(components) = components {
@@ -208,6 +211,7 @@ fn http_client() -> SharedHttpClient {
         }
         connector
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .tls_context(authorities.clone())
             .build()
     })
 }
@@ -222,16 +226,19 @@ struct ProfileRole {
 }
 
 /// The role of the chosen profile, when it needs a code and nothing before the profile gives credentials.
-async fn wants_code(variables: &Env) -> Option<ProfileRole> {
-    if variables.get("AWS_ACCESS_KEY_ID").is_ok() {
-        return None;
+fn wants_code(variables: &Env, profiles: Option<&ProfileSet>) -> Option<ProfileRole> {
+    match variables.get("AWS_ACCESS_KEY_ID") {
+        Ok(_) => None,
+        Err(_) => role_with_code(profiles?),
     }
-    // A profile that can't be read is reported by the SDK, when it needs it.
+}
+
+/// The user's profiles. Those that can't be read are reported by the SDK, when it needs them.
+async fn profiles(variables: &Env) -> Option<ProfileSet> {
     let files = EnvConfigFiles::default();
-    let profiles = profile::load(&Fs::real(), variables, &files, None)
+    profile::load(&Fs::real(), variables, &files, None)
         .await
-        .ok()?;
-    role_with_code(&profiles)
+        .ok()
 }
 
 fn role_with_code(profiles: &ProfileSet) -> Option<ProfileRole> {

@@ -271,10 +271,10 @@ fn properties(resource: &mut Node, replace: &mut Replace<'_>) {
         return;
     };
     for property in PROPERTIES.iter().filter(|known| known.of == kind.value) {
-        let whole = ["Properties"]
+        let mut whole = ["Properties"]
             .into_iter()
             .chain(property.path.iter().copied());
-        let found = whole.fold(Some(&mut *resource), |node, key| get(node?, key));
+        let found = whole.try_fold(&mut *resource, get);
         offer(found, property.packing, property.form, replace);
     }
 }

@@ -4,6 +4,7 @@
 //! * [`deploys`]: created, updated, rolled back, with nothing to do; one command for each kind of workload.
 //! * [`flags`]: every flag of the deploying commands.
 //! * [`failures`]: what goes wrong on the way: the cause is named, the state that is left, and what comes next.
+//! * [`hostile`]: a renderer that wants more than the manifest names.
 //! * [`images`]: built and pushed to a real registry, with functions that node runs.
 //! * [`refused`]: what stops a deploy before it changes anything.
 //! * [`unchanged`]: stacks that Copilot has made, and workloads that nobody changed since.
@@ -12,6 +13,7 @@ mod assets;
 mod deploys;
 mod failures;
 mod flags;
+mod hostile;
 mod images;
 mod refused;
 mod unchanged;

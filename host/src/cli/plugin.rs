@@ -13,10 +13,11 @@ use super::environment::Environment;
 use super::start;
 use crate::grant::Grants;
 use crate::interrupt::Interrupt;
+use crate::manifest::Project;
+use crate::manifest::copilot::Workspace;
 use crate::pipeline::DeployError;
 use crate::plugin::lockfile::{Digest, LOCK_FILE};
-use crate::plugin::select::Target::Ssh;
-use crate::plugin::select::{all_bundled, read_file, read_lock};
+use crate::plugin::select::{self, all_bundled, read_file, read_lock};
 use crate::plugin::{Plugins, SelectError};
 use crate::report::{Format, Reporter, Verbosity};
 use crate::sandbox::aot::{Cache, Origin};
@@ -96,15 +97,34 @@ fn plugins(
     environment: &Environment,
     reporter: &Reporter,
 ) -> Result<Vec<crate::plugin::Plugin>, DeployError> {
-    let target = Target::default();
-    if !environment.folder.join("config/deploy.yml").exists() {
+    let is_kamals = environment.folder.join("config/deploy.yml").exists();
+    if !is_kamals && Workspace::root(&environment.folder).is_none() {
         return Ok(all_bundled().collect());
     }
-    let project = start::read_project(&target, environment, reporter)?;
+    let (project, target) = project(environment, reporter)?;
     let configuration = start::read_configuration(&project, reporter)?;
-    let plugins =
-        Plugins::of(&project.root, &configuration, &Grants::default(), Ssh).map_err(unselected)?;
+    let plugins = Plugins::of(&project.root, &configuration, &Grants::default(), target)
+        .map_err(unselected)?;
     Ok(plugins.iter().cloned().collect())
+}
+
+/// The project here, and where it is deployed to.
+fn project(
+    environment: &Environment,
+    reporter: &Reporter,
+) -> Result<(Project, select::Target), DeployError> {
+    let folder = &environment.folder;
+    match Workspace::root(folder).filter(|_| !folder.join("config/deploy.yml").exists()) {
+        Some(root) => {
+            let project = Workspace::bare(&root);
+            let project = project.map_err(|error| DeployError::Project(error.to_string()))?;
+            Ok((project, select::Target::Ecs))
+        }
+        None => {
+            let project = start::read_project(&Target::default(), environment, reporter)?;
+            Ok((project, select::Target::Ssh))
+        }
+    }
 }
 
 fn unselected(error: SelectError) -> DeployError {
@@ -199,7 +219,7 @@ fn lock(
     reporter: &Reporter,
     names: &[String],
 ) -> Result<(), DeployError> {
-    let project = start::read_project(&Target::default(), environment, reporter)?;
+    let (project, _) = project(environment, reporter)?;
     let configuration = start::read_configuration(&project, reporter)?;
     let sandbox = sandbox(environment)?;
     let mut lock = read_lock(&project.root).map_err(unselected)?;

@@ -121,7 +121,21 @@ impl Workspace {
             origins: Origins::default(),
             text: file.text,
         };
-        let configuration = self.root.join("plimsoll.yml");
+        Ok(Project {
+            destination: Some(environment.to_owned()),
+            files: self.files(name)?.into_iter().map(file).collect(),
+            envelope: Envelope::without_powers(name),
+            environment: variables.clone(),
+            ..Self::bare(&self.root)?
+        })
+    }
+
+    /// A workspace as a project without a workload: the user's `plimsoll.yml` alone.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn bare(root: &Path) -> Result<Project, WorkspaceError> {
+        let configuration = root.join("plimsoll.yml");
         let configuration = match configuration.is_file() {
             true => Some(ConfigurationFile {
                 path: "plimsoll.yml".to_owned(),
@@ -130,16 +144,16 @@ impl Workspace {
             false => None,
         };
         Ok(Project {
-            root: self.root.clone(),
+            root: root.to_owned(),
             flavour: Flavour::Copilot,
-            destination: Some(environment.to_owned()),
-            files: self.files(name)?.into_iter().map(file).collect(),
-            envelope: Envelope::without_powers(name),
+            destination: None,
+            files: Vec::new(),
+            envelope: Envelope::without_powers(""),
             hooks: Vec::new(),
             secret_files: Vec::new(),
             configuration,
             allowed_commands: Vec::new(),
-            environment: variables.clone(),
+            environment: BTreeMap::new(),
             command_outputs: Vec::new(),
         })
     }

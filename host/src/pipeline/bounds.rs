@@ -1,5 +1,9 @@
 //! What a renderer says that the host should do itself (hooks to run, images to build and push) is held to what the
 //! user's own manifest says. A renderer has no powers, and must not get any by asking the host to use its own.
+//!
+//! * [`copilot`]: the same for a Copilot workload.
+
+pub mod copilot;
 
 use crate::manifest::Envelope;
 use crate::plan::canonical;
@@ -24,55 +28,6 @@ pub fn check(output: &Output, envelope: &Envelope, hooks: &[String]) -> Result<(
         .images
         .iter()
         .try_for_each(|image| check_image(image, envelope))
-}
-
-/// The same for a Copilot workload: no hooks, no logins, images of its own repository only, built from the project.
-///
-/// # Errors
-/// In words: what was asked, and what is allowed.
-pub fn check_copilot(output: &Output, repository: &str) -> Result<(), String> {
-    if let Some(point) = output.hooks.first() {
-        return Err(format!("run hook `{}`, and there are none", point.name));
-    }
-    for image in &output.images {
-        if image.registry.is_some() {
-            return Err(format!(
-                "send a login of its own choice along with image `{}`",
-                image.name
-            ));
-        }
-        let Some(build) = &image.build else {
-            return Err(format!("look up image `{}`", image.reference));
-        };
-        for reference in std::iter::once(&image.reference).chain(&build.tags) {
-            if !is_tag_of(reference, repository) {
-                return Err(format!(
-                    "make image `{reference}`, and the workload's repository is `{repository}`"
-                ));
-            }
-        }
-        let from_secret = build.args.iter().flat_map(|(_, value)| value);
-        if let Some(name) = from_secret.into_iter().find_map(secret) {
-            return Err(format!("put secret `{name}` into a build argument"));
-        }
-        let context = build.context.as_deref().unwrap_or(".");
-        for (what, path) in [("context", context), ("Dockerfile", &build.dockerfile)] {
-            if !is_inside(path) {
-                return Err(format!(
-                    "build from {what} `{path}`, which is outside of the project"
-                ));
-            }
-        }
-        if let Some(builder) = &build.builder
-            && (builder.remote.is_some() || !builder.secrets.is_empty() || builder.ssh.is_some())
-        {
-            return Err(format!(
-                "build image `{}` elsewhere, or with secrets",
-                image.name
-            ));
-        }
-    }
-    Ok(())
 }
 
 fn is_tag_of(reference: &str, repository: &str) -> bool {

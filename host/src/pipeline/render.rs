@@ -52,7 +52,15 @@ pub async fn render(
             .sandbox
             .needs(&loaded, session.clone(), input(facts))
             .await?;
-        asked.map_err(|found| refused(host, found))
+        let needs = asked.map_err(|found| refused(host, found))?;
+        if let Some(target) = &host.copilot {
+            let within = bounds::copilot::check_needs(&needs, &target.known.given);
+            within.map_err(|why| DeployError::Overreach {
+                plugin: plugin.name.clone(),
+                why,
+            })?;
+        }
+        Ok::<_, DeployError>(needs)
     };
     let mut needs = ask(json!({})).await?;
     // Names may stand in variables.
@@ -73,7 +81,10 @@ pub async fn render(
         .map(|hook| hook.name.clone())
         .collect();
     let within = match &host.copilot {
-        Some(target) => bounds::check_copilot(&output, &target.repository),
+        Some(target) => {
+            let grants = &host.plugins.driver.grants;
+            bounds::copilot::check(&output, &target.known.given, &target.repository, grants)
+        }
         None => bounds::check(&output, &host.project.envelope, &hooks),
     };
     within.map_err(|why| DeployError::Overreach {

@@ -260,7 +260,7 @@ async fn an_archive_is_what_its_key_says_and_never_leads_out_of_the_project() {
     let wrong = key(&sha256(b"A=1\n"));
     let promises = ["right", "wrong", "linked"].map(|id| {
         let key = if id == "wrong" { &wrong } else { &right };
-        promise(id, "s3.put", bucket, &object(key))
+        promise(id, "s3.put", bucket, object(key))
     });
     let put = |effect: &str, key: &str| json!({"do": "put", "effect": effect, "bucket": bucket, "key": key, "archive": "env/api.env"});
     let calls = json!([put("wrong", &wrong), put("right", &right)]);
@@ -280,6 +280,30 @@ async fn an_archive_is_what_its_key_says_and_never_leads_out_of_the_project() {
     let results = apply(&account, &test, &promises, calls).await;
     assert!(
         results[0].contains("is outside of the project"),
+        "{results:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_code_of_a_function_is_uploaded_under_its_own_key_alone() {
+    let account = Account::new();
+    let test = account.run().await;
+    let function = &custom_resources::functions("Scheduled Job")[0];
+    let bucket = &account.bucket;
+    let own = function.key();
+    let other = own.replace(function.sha256(), &"0".repeat(64));
+    let object = |key: &str| json!({"object": {"bucket": bucket, "key": key, "source": {"function": function.id}, "content-type": null}});
+    let promises = [("own", &own), ("other", &other)]
+        .map(|(id, key)| promise(id, "s3.put", bucket, object(key)));
+    let put = |effect: &str, key: &str| json!({"do": "put", "effect": effect, "bucket": bucket, "key": key, "function": function.id});
+    let calls = json!([put("own", &own), put("other", &other)]);
+    let results = apply(&account, &test, &promises, calls).await;
+    assert!(
+        results[0].contains(&format!("done: https://{bucket}")),
+        "{results:?}"
+    );
+    assert!(
+        results[1].contains("plimsoll has no code of function"),
         "{results:?}"
     );
 }

@@ -30,13 +30,28 @@ const ASSETS: &[&str] = &[
 /// What a workload's own files name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GivenAway {
-    /// Variables that stand in its manifest as `${NAME}`, as far as they are set.
+    /// Names that stand in its manifest as `${NAME}`.
+    pub named: BTreeSet<String>,
+    /// Those of them that are set.
     pub variables: BTreeMap<String, String>,
     /// Environment files, and what a static site serves: without `./` and a slash at the end. Folders with all that
     /// is in them.
     pub files: BTreeSet<String>,
+    /// How images are built, of all containers.
+    pub builds: Builds,
     /// What addons refer to, relative to the workspace. What is not there, or not in the workspace, is not given away.
     pub assets: BTreeSet<String>,
+}
+
+/// What `build` says, wherever it stands. Paths are without `./` and a slash at the end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Builds {
+    /// Folders.
+    pub contexts: BTreeSet<String>,
+    /// Files.
+    pub dockerfiles: BTreeSet<String>,
+    /// Images, or whole values of `--cache-from`.
+    pub caches: BTreeSet<String>,
 }
 
 impl GivenAway {
@@ -58,6 +73,7 @@ impl GivenAway {
             Some(((*name).to_owned(), value.clone()))
         });
         given.variables = set.collect();
+        given.named = named.into_iter().map(str::to_owned).collect();
         let mut known = given.variables.clone();
         for (name, value) in [
             ("COPILOT_APPLICATION_NAME", application),
@@ -67,6 +83,7 @@ impl GivenAway {
         }
         if let Ok(tree) = Node::parse(&manifest.path, &manifest.text) {
             collect_files(&tree, &known, &mut given.files);
+            collect_builds(&tree, &known, &mut given.builds);
         }
         let addons = others.iter().filter(|file| file.path.contains("/addons/"));
         let mut names = Vec::new();
@@ -96,6 +113,15 @@ fn named_variables(text: &str) -> BTreeSet<&str> {
     found
 }
 
+/// A text of the manifest with its variables.
+fn expanded(node: &Node, variables: &BTreeMap<String, String>) -> Option<String> {
+    let mut text = node.text()?.to_owned();
+    for (name, value) in variables {
+        text = text.replace(&format!("${{{name}}}"), value);
+    }
+    Some(text)
+}
+
 /// A path without `./` and a slash at the end; `.` for the project itself.
 pub fn plain(path: &str) -> String {
     let parts: Vec<&str> = path
@@ -109,15 +135,44 @@ pub fn plain(path: &str) -> String {
     }
 }
 
-fn collect_files(node: &Node, variables: &BTreeMap<String, String>, to: &mut BTreeSet<String>) {
-    let mut put = |node: &Node| {
-        let Some(text) = node.text() else { return };
-        let mut text = text.to_owned();
-        for (name, value) in variables {
-            text = text.replace(&format!("${{{name}}}"), value);
-        }
-        to.insert(plain(&text));
+/// A file's folder is the context of a build that names none, and a context's `Dockerfile` its file.
+fn collect_builds(node: &Node, variables: &BTreeMap<String, String>, to: &mut Builds) {
+    let dockerfile = |path: &str, to: &mut Builds| {
+        let folder = path.rsplit_once('/').map_or(".", |(folder, _)| folder);
+        to.contexts.insert(plain(folder));
+        to.dockerfiles.insert(plain(path));
     };
+    for entry in node.entries() {
+        let build = &entry.value;
+        if entry.key == "build" {
+            let text = |key: &str| expanded(build.get(key)?, variables);
+            match expanded(build, variables) {
+                Some(path) => dockerfile(&path, to),
+                None => {
+                    let (context, file) = (text("context"), text("dockerfile"));
+                    // Without either it is the project's own.
+                    let own = file.is_none().then(|| ".".to_owned());
+                    if let Some(context) = context.or(own) {
+                        to.contexts.insert(plain(&context));
+                        to.dockerfiles
+                            .insert(plain(&format!("{context}/Dockerfile")));
+                    }
+                    if let Some(path) = file {
+                        dockerfile(&path, to);
+                    }
+                }
+            }
+            let caches = build.get("cache_from").into_iter();
+            let caches = caches.flat_map(|list| list.items().to_vec());
+            to.caches
+                .extend(caches.filter_map(|cache| expanded(&cache, variables)));
+        }
+        collect_builds(build, variables, to);
+    }
+}
+
+fn collect_files(node: &Node, variables: &BTreeMap<String, String>, to: &mut BTreeSet<String>) {
+    let mut put = |node: &Node| to.extend(expanded(node, variables).map(|path| plain(&path)));
     for entry in node.entries() {
         match entry.key.as_str() {
             "env_file" => put(&entry.value),
@@ -181,6 +236,22 @@ mod tests {
         );
         assert_eq!(given.variables.into_keys().collect::<Vec<_>>(), ["DIR"]);
         assert_eq!(read("["), GivenAway::default());
+    }
+
+    #[test]
+    fn builds_are_what_the_manifest_says_of_them() {
+        let manifest = "image: {build: {dockerfile: ./api/Dockerfile, cache_from: ['${COPILOT_APPLICATION_NAME}:1']}}\n\
+            sidecars: {log: {image: {build: log/Dockerfile.log}}}\nenvironments: {t: {image: {build: {context: other/}}}}\n";
+        let files = [file("copilot/api/manifest.yml", manifest)];
+        let given = GivenAway::read(Path::new("/"), "shop", "test", &files, &BTreeMap::new());
+        assert_eq!(given.builds.contexts, set(&["api", "log", "other"]));
+        assert_eq!(
+            given.builds.dockerfiles,
+            set(&["api/Dockerfile", "log/Dockerfile.log", "other/Dockerfile"])
+        );
+        assert_eq!(given.builds.caches, set(&["shop:1"]));
+        let plains = ["./a/./b/", ".", "/etc/", "a/../b"].map(plain);
+        assert_eq!(plains, ["a/b", ".", "/etc", "a/../b"]);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! A renderer that does whatever `settings.do` names. Every claim about the sandbox has its attack here.
 #![cfg(target_family = "wasm")]
 
+mod copilot;
+
 use std::collections::HashMap;
 use std::hint::black_box;
 
@@ -15,13 +17,15 @@ use plimsoll::deploy::types::{Document, Encoding, Part, SecretRef, Severity};
 struct Hostile;
 
 impl Guest for Hostile {
-    fn needs(_: Input) -> Result<Vec<Need>, Vec<Diagnostic>> {
-        Ok(Vec::new())
+    fn needs(input: Input) -> Result<Vec<Need>, Vec<Diagnostic>> {
+        Ok(copilot::needs(&settings(&input)))
     }
 
     fn render(input: Input) -> Result<Output, Vec<Diagnostic>> {
-        let settings: serde_json::Value =
-            serde_json::from_str(&input.context.settings).unwrap_or_default();
+        let settings = settings(&input);
+        if settings["copilot"].is_object() {
+            return copilot::render(&settings, &input.facts);
+        }
         if let Some(output) = overreach(&settings) {
             return Ok(output);
         }
@@ -94,6 +98,10 @@ impl Guest for Hostile {
             diagnostics: vec![],
         })
     }
+}
+
+fn settings(input: &Input) -> serde_json::Value {
+    serde_json::from_str(&input.context.settings).unwrap_or_default()
 }
 
 /// Asks the host to use its own powers: `settings.hook` names a hook, with `settings.variable` set to a command;

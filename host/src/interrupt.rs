@@ -1,10 +1,10 @@
 //! Ctrl-C in two steps: first nothing new is started and what is held is given back, then everything stops.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 /// How far the user wants to be interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,9 +18,10 @@ pub enum Level {
 }
 
 /// What the user wants of something long that is under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wish {
     /// It goes on.
+    #[default]
     Nothing,
     /// It goes on without us.
     Detach,
@@ -42,6 +43,10 @@ pub struct Interrupt {
     patient: Arc<AtomicBool>,
     /// How often Ctrl-C was pressed at a patient driver, and how often that was answered.
     pressed: Arc<watch::Sender<Presses>>,
+    /// Held while one of several drivers asks: the answer counts for all.
+    asking: Arc<Mutex<()>>,
+    /// The last press whose answer this run has heard.
+    told: Arc<AtomicU32>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,6 +54,8 @@ struct Presses {
     heard: u32,
     answered: u32,
     cancelling: bool,
+    /// The last answer.
+    wish: Wish,
 }
 
 impl Default for Interrupt {
@@ -59,11 +66,23 @@ impl Default for Interrupt {
             applying: Arc::default(),
             patient: Arc::default(),
             pressed: Arc::default(),
+            asking: Arc::default(),
+            told: Arc::default(),
         }
     }
 }
 
 impl Interrupt {
+    /// The same for another run at the same time: Ctrl-C counts for all of them, and so does what the user answers.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        let answered = self.pressed.borrow().answered;
+        Self {
+            told: Arc::new(AtomicU32::new(answered)),
+            ..self.clone()
+        }
+    }
+
     /// How far it is.
     pub fn level(&self) -> Level {
         *self.level.borrow()
@@ -94,11 +113,29 @@ impl Interrupt {
         self.patient.load(Ordering::SeqCst)
     }
 
-    /// Returns once Ctrl-C was pressed at a patient driver and nobody answered it yet.
+    /// Returns once Ctrl-C was pressed at a patient driver, and this run does not know yet what the user wants.
     pub async fn heard(&self) {
         let mut seen = self.pressed.subscribe();
+        let told = self.told.load(Ordering::SeqCst);
+        let news = |now: &Presses| now.heard > now.answered || now.answered > told;
         // The sender lives as long as self: waiting can't fail.
-        let _ = seen.wait_for(|now| now.heard > now.answered).await;
+        let _ = seen.wait_for(news).await;
+    }
+
+    /// What the user wants, asked once for all runs that heard it.
+    pub async fn decide(&self, ask: impl AsyncFnOnce() -> Wish) -> Wish {
+        let _turn = self.asking.lock().await;
+        let unanswered = {
+            let now = self.pressed.borrow();
+            now.heard > now.answered
+        };
+        if unanswered {
+            let wish = ask().await;
+            self.settled(wish);
+        }
+        let now = *self.pressed.borrow();
+        self.told.store(now.answered, Ordering::SeqCst);
+        now.wish
     }
 
     /// Returns once it was pressed again, while the first is being answered.
@@ -117,6 +154,7 @@ impl Interrupt {
     pub fn settled(&self, wish: Wish) {
         self.pressed.send_modify(|now| {
             now.answered = now.heard;
+            now.wish = wish;
             now.cancelling |= wish == Wish::Cancel;
         });
     }
@@ -177,6 +215,24 @@ impl Interrupt {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn runs_at_the_same_time_ask_once_and_all_hear_the_answer() {
+        let one = Interrupt::default();
+        let two = one.beside();
+        one.be_patient();
+        two.raise();
+        one.heard().await;
+        assert_eq!(one.decide(async || Wish::Cancel).await, Wish::Cancel);
+        two.heard().await;
+        let again = two.decide(async || panic!("it was answered")).await;
+        assert_eq!(again, Wish::Cancel);
+        // Both know now.
+        let pause = Duration::from_millis(10);
+        assert!(tokio::time::timeout(pause, two.heard()).await.is_err());
+        let later = one.beside();
+        assert!(tokio::time::timeout(pause, later.heard()).await.is_err());
+    }
 
     #[test]
     fn the_first_signal_settles_only_a_driver_that_applies() {

@@ -1,5 +1,5 @@
 //! The stages of a deploy, each a file, and the straight path through them in [`deploy`]. What takes another path:
-//! [`images`] (`build …`), [`registry`], [`servers`] (`server exec`), [`terminal`] (`-i`, `logs -f`) and [`package`].
+//! [`several`] (`deploy` of several workloads), [`images`] (`build …`), [`registry`], [`servers`] (`server exec`), [`terminal`] (`-i`, `logs -f`) and [`package`].
 //!
 //! Stages know sequence and power; what documents mean is the components' to say.
 
@@ -19,6 +19,7 @@ pub mod package;
 pub mod registry;
 pub mod render;
 pub mod servers;
+pub mod several;
 pub mod show;
 pub mod terminal;
 pub mod version;

@@ -17,8 +17,9 @@ mod tree;
 pub use json::changes;
 pub use tree::Shown;
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -79,8 +80,8 @@ pub enum Event<'a> {
         phase: Phase,
         message: &'a str,
     },
-    /// How everything stands that is under way, as a tree.
-    Tree(&'a [Shown]),
+    /// How everything stands that is under way, as a tree. The run's journal tells several at the same time apart.
+    Tree { run: &'a Path, items: &'a [Shown] },
     /// Details of a failure: an unhealthy container's last words.
     Detail { title: &'a str, lines: &'a [String] },
     /// What was asked to be shown.
@@ -150,9 +151,9 @@ pub struct Reporter {
 /// What stands at the bottom of the terminal.
 #[derive(Default)]
 struct Screen {
-    /// The last tree.
-    tree: Vec<Shown>,
-    /// Lines of it that are drawn, and drawn anew when it changes.
+    /// The last tree of each run.
+    trees: BTreeMap<PathBuf, Vec<Shown>>,
+    /// Lines of them that are drawn, and drawn anew when one changes.
     drawn: usize,
 }
 
@@ -214,8 +215,8 @@ impl Reporter {
     /// Shows one event.
     pub fn emit(&self, event: &Event<'_>) {
         let mut screen = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Event::Tree(items) = event {
-            return self.grow(&mut screen, items);
+        if let Event::Tree { run, items } = event {
+            return self.grow(&mut screen, run, items);
         }
         if let Some(log) = self.log().as_mut() {
             let (out, err) = terminal::lines(event, Verbosity::Verbose, true, false);
@@ -245,12 +246,13 @@ impl Reporter {
     }
 
     /// Shows how a tree has grown.
-    fn grow(&self, screen: &mut Screen, items: &[Shown]) {
-        let before = std::mem::replace(&mut screen.tree, items.to_vec());
+    fn grow(&self, screen: &mut Screen, run: &Path, items: &[Shown]) {
+        let before = screen.trees.insert(run.to_owned(), items.to_vec());
+        let before = before.unwrap_or_default();
         if self.format == Format::Json {
             let changed = tree::json_changes(&before, items);
             if !changed.is_empty() {
-                let line = json::tree(&changed);
+                let line = json::tree(run, &changed);
                 let _ = writeln!(io::stdout(), "{line}").and_then(|()| io::stdout().flush());
             }
         } else if self.live && !self.unattended && self.verbosity > Verbosity::Quiet {
@@ -266,13 +268,17 @@ impl Reporter {
         }
     }
 
-    /// Draws the tree over the one before.
+    /// Draws the trees over those before.
     fn draw(&self, screen: &mut Screen) {
         let (width, height) = terminal_size::terminal_size_of(io::stderr())
             .map_or((80, 24), |(width, height)| {
                 (width.0.into(), height.0.into())
             });
-        let lines = tree::draw(&screen.tree, width, height, self.colour);
+        let room = height / screen.trees.len().max(1);
+        let trees = screen.trees.values();
+        let lines: Vec<String> = trees
+            .flat_map(|tree| tree::draw(tree, width, room, self.colour))
+            .collect();
         let mut text = erase(screen.drawn);
         screen.drawn = lines.len();
         for line in lines {
@@ -374,8 +380,13 @@ impl Reporter {
         }
     }
 
-    /// How a deployment ended, in words of its own; as JSON it is the verdict.
+    /// How a deployment ended, in words of its own; as JSON it is the verdict. What was under way stands for good.
     pub fn outcome(&self, verdict: &Verdict, text: &str) {
+        {
+            let mut screen = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
+            self.make_room(&mut screen, true);
+            screen.trees.clear();
+        }
         match self.format {
             Format::Json => self.emit(&Event::Verdict(&Verdict {
                 text: text.to_owned(),

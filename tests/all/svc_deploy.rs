@@ -7,6 +7,7 @@
 //! * [`hostile`]: a renderer that wants more than the manifest names.
 //! * [`images`]: built and pushed to a real registry, with functions that node runs.
 //! * [`refused`]: what stops a deploy before it changes anything.
+//! * [`several`]: several workloads, planned together and deployed in groups.
 //! * [`unchanged`]: stacks that Copilot has made, and workloads that nobody changed since.
 
 mod assets;
@@ -16,6 +17,7 @@ mod flags;
 mod hostile;
 mod images;
 mod refused;
+mod several;
 mod unchanged;
 
 use std::fs;

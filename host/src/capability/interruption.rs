@@ -27,13 +27,13 @@ impl<T: Send + 'static> HostWithStore<T> for Powers {
         let asked = Duration::from_millis(duration.into()).min(LONGEST);
         tokio::select! {
             () = tokio::time::sleep(asked) => Ok(Wish::None),
-            () = interrupt.heard() => Ok(decide(&session).await),
+            () = interrupt.heard() => Ok(told(interrupt.decide(async || decide(&session).await).await)),
         }
     }
 }
 
 /// Asks, where somebody is there; without a terminal the first Ctrl-C cancels, as it does in Copilot.
-async fn decide(session: &Session) -> Wish {
+async fn decide(session: &Session) -> Wanted {
     let run = &session.run;
     let wanted = match run.interrupt.wish() {
         Some(wanted) => wanted,
@@ -57,14 +57,17 @@ async fn decide(session: &Session) -> Wish {
             }
         }
     };
-    run.interrupt.settled(wanted);
+    if wanted == Wanted::Cancel {
+        let again = "interrupted: it is being cancelled; Ctrl-C again leaves at once, and the cancellation goes on";
+        run.note(Severity::Warning, again.to_owned());
+    }
+    wanted
+}
+
+fn told(wanted: Wanted) -> Wish {
     match wanted {
         Wanted::Nothing => Wish::None,
         Wanted::Detach => Wish::Detach,
-        Wanted::Cancel => {
-            let again = "interrupted: it is being cancelled; Ctrl-C again leaves at once, and the cancellation goes on";
-            run.note(Severity::Warning, again.to_owned());
-            Wish::Cancel
-        }
+        Wanted::Cancel => Wish::Cancel,
     }
 }

@@ -87,7 +87,11 @@ impl progress::Host for View<'_> {
                 .take(ITEMS)
                 .map(|item| shown(self.session, item))
                 .collect();
-            self.session.run.reporter.emit(&Event::Tree(&shown));
+            let run = &self.session.run;
+            run.reporter.emit(&Event::Tree {
+                run: run.journal.path(),
+                items: &shown,
+            });
         }
         Ok(())
     }

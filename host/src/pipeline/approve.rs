@@ -8,13 +8,21 @@ use crate::plan::{ApprovedPlan, Consent, Plan};
 /// # Errors
 /// `NotApproved` when the answer is no, or nobody is there to answer.
 pub fn approve(request: &Request, host: &Host, plan: Plan) -> Result<ApprovedPlan, DeployError> {
+    consent(request, host).map(|consent| plan.approve(consent))
+}
+
+/// Asks for approval of what was shown.
+///
+/// # Errors
+/// As [`approve`].
+pub fn consent(request: &Request, host: &Host) -> Result<Consent, DeployError> {
     let (question, flag) = match request.diff {
         true => ("Continue with the deployment?", "--diff-yes"),
         false => ("Carry this out?", "--yes"),
     };
     if request.yes {
         host.listen()?;
-        return Ok(plan.approve(Consent::Given));
+        return Ok(Consent::Given);
     }
     if !host.reporter.can_ask() {
         let why = format!(
@@ -24,7 +32,7 @@ pub fn approve(request: &Request, host: &Host, plan: Plan) -> Result<ApprovedPla
     }
     if host.reporter.ask(question) {
         host.listen()?;
-        return Ok(plan.approve(Consent::Asked));
+        return Ok(Consent::Asked);
     }
     // As Copilot has it, no is an answer and not a failure.
     match request.diff {

@@ -1,5 +1,6 @@
 //! Why a deploy did not happen, or did not finish.
 
+use super::several::Failed;
 use crate::capability;
 use crate::report::Finding;
 use crate::sandbox::SandboxError;
@@ -88,6 +89,9 @@ pub enum DeployError {
     /// Ctrl-C.
     #[error("interrupted{0}")]
     Interrupted(String),
+    /// Some of several workloads.
+    #[error("{}", several(.0))]
+    Several(Box<Failed>),
 }
 
 impl DeployError {
@@ -109,6 +113,18 @@ impl DeployError {
             Self::Overreach { plugin, .. } => vec![format!(
                 "the fault is the plugin's: a renderer may only ask for what the manifest says; report it to the author of `{plugin}`"
             )],
+            Self::Several(failed) => {
+                let errors = failed.errors.iter();
+                let mut hints: Vec<String> = Vec::new();
+                for hint in errors.flat_map(|(_, error)| error.hints()) {
+                    if !hints.contains(&hint) {
+                        hints.push(hint);
+                    }
+                }
+                let next = failed.next.as_ref();
+                hints.extend(next.map(|command| format!("then go on with `{command}`")));
+                hints
+            }
             Self::Hook { .. }
             | Self::Findings(_)
             | Self::NotApproved(_)
@@ -117,6 +133,17 @@ impl DeployError {
             | Self::Facts(_)
             | Self::Interrupted(_) => Vec::new(),
         }
+    }
+
+    /// It is Ctrl-C that ended it.
+    pub fn is_interruption(&self) -> bool {
+        if let Self::Several(failed) = self {
+            return failed
+                .errors
+                .iter()
+                .all(|(_, error)| error.is_interruption());
+        }
+        matches!(self, Self::Interrupted(_))
     }
 
     /// What a driver says went wrong.
@@ -128,6 +155,16 @@ impl DeployError {
             Failure::Capability(error) => Self::Capability(error),
         }
     }
+}
+
+/// One after the other, and what became of the rest.
+fn several(failed: &Failed) -> String {
+    let errors = failed.errors.iter();
+    let mut text: String = errors
+        .map(|(name, error)| format!("{name}: {error}\n"))
+        .collect();
+    text.push_str(&failed.rest);
+    text
 }
 
 fn found(findings: &[Finding]) -> String {

@@ -1,5 +1,7 @@
 //! Events as JSON: one document per line, each with `schema` and `event`.
 
+use std::path::Path;
+
 use serde_json::{Value as Json, json};
 
 use super::{Event, JSON_SCHEMA, Judged};
@@ -9,8 +11,9 @@ use crate::wit::progress::Phase;
 use crate::wit::types::{Action, Change, Effect, Moment, Position, Severity};
 
 /// The document of what changed in a tree.
-pub(super) fn tree(items: &[Json]) -> Json {
-    json!({"schema": JSON_SCHEMA, "event": "tree", "items": items})
+pub(super) fn tree(run: &Path, items: &[Json]) -> Json {
+    let run = run.file_stem().map(|name| name.to_string_lossy());
+    json!({"schema": JSON_SCHEMA, "event": "tree", "run": run, "items": items})
 }
 
 /// The document of an event.
@@ -46,7 +49,7 @@ pub(super) fn line(event: &Event<'_>) -> Option<Json> {
             json!({"step": step, "host": host, "phase": phase(*state), "message": message}),
         ),
         // Told by the reporter, who knows what changed.
-        Event::Tree(_) => return None,
+        Event::Tree { .. } => return None,
         Event::Detail { title, lines } => ("detail", json!({"title": title, "lines": lines})),
         Event::Report { host, title, lines } => (
             "report",

@@ -67,7 +67,7 @@ pub(super) fn lines(
             )
         }
         // Drawn by the reporter, who knows what stands already.
-        Event::Tree(_) => (None, None),
+        Event::Tree { .. } => (None, None),
         Event::Detail { title, lines } => {
             let body: String = lines
                 .iter()

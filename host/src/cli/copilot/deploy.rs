@@ -8,6 +8,7 @@ use super::start::{Consent, Place, Ready};
 use super::{Called, Kind};
 use super::{choose, outcome, start};
 use crate::cli::environment::Environment;
+use crate::interrupt::Interrupt;
 use crate::manifest::copilot::Workspace;
 use crate::pipeline::{DeployError, deploy as pipeline};
 use crate::report::{Format, Reporter, Verbosity};
@@ -50,6 +51,7 @@ async fn one(
         reporter,
         workspace: &workspace,
         session: &session,
+        interrupt: &Interrupt::default(),
     };
     fits(&chosen.records, &name, kind, flags.force)?;
     let command = format!("{} deploy", kind.group());
@@ -119,9 +121,9 @@ pub(super) fn run(
         Err(DeployError::Declined) => ExitCode::SUCCESS,
         Err(error) => {
             reporter.error(&error.to_string(), &error.hints());
-            match error {
-                DeployError::Interrupted(_) => ExitCode::from(130),
-                _ => ExitCode::FAILURE,
+            match error.is_interruption() {
+                true => ExitCode::from(130),
+                false => ExitCode::FAILURE,
             }
         }
     }

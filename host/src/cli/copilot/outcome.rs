@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value as Json;
+
 use super::Kind;
 use super::start::Ready;
 use crate::manifest::tree::Node;
@@ -30,14 +32,18 @@ pub(super) async fn tell(
                 verdict,
                 &format!("No changes: {noun} {name} is deployed as configured already."),
             );
-            reporter.aside("Set --force to force an update for the service.");
+            if kind == Kind::Service && !ready.is_static_site() {
+                reporter.aside("Set --force to force an update for the service.");
+            }
             return Ok(());
         }
         _ => {
             reporter.outcome(verdict, &verdict.text);
+            warn_of_balancer(ready, name);
             return Ok(());
         }
     }
+    warn_of_balancer(ready, name);
     let mut text = match noun {
         "job" => format!("Deployed {name}."),
         _ => format!("Deployed service {name}."),
@@ -65,6 +71,17 @@ pub(super) async fn tell(
     }
     show(reporter, verdict, &text);
     Ok(())
+}
+
+/// What surprises people whose network load balancer is older than that.
+fn warn_of_balancer(ready: &Ready, name: &str) {
+    let inputs = ready.host.run.approved(&format!("parameters/{name}")).ok();
+    let inputs: Option<Json> = inputs.and_then(|inputs| serde_json::from_str(&inputs.body).ok());
+    if inputs.is_some_and(|inputs| inputs["Parameters"]["NLBPort"].is_string()) {
+        ready.host.reporter.aside(
+            "warning: since Copilot v1.33 a network load balancer has a security group, which an existing one can't get: one that was made before is made anew. Its domain name changes then; aliases follow it. Containers need to let in the balancer's security group only, not its subnets. See https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-security-groups.html",
+        );
+    }
 }
 
 fn show(reporter: &Reporter, verdict: &Verdict, text: &str) {

@@ -13,6 +13,7 @@ use super::choose::{self, Chosen};
 use super::start::{Consent, Place, facts, given_away, lost, pure, ready, session};
 use super::{Called, Kind};
 use crate::cli::environment::Environment;
+use crate::interrupt::Interrupt;
 use crate::manifest::copilot::{WorkloadFile, Workspace};
 use crate::pipeline::copilot::{Gathered, Known};
 use crate::pipeline::package::{Package, Pure};
@@ -87,6 +88,7 @@ async fn uploaded(
         reporter,
         workspace: &workspace,
         session: &session,
+        interrupt: &Interrupt::default(),
     };
     let (chosen, name) = choose(&place, arguments, Some(kind)).await?;
     super::deploy::fits(&chosen.records, &name, kind, false)?;
@@ -348,6 +350,7 @@ impl Asked {
             reporter,
             workspace: &workspace,
             session: &session,
+            interrupt: &Interrupt::default(),
         };
         let (chosen, name) = choose(&place, arguments, kind).await?;
         let (mut known, gathered) = facts(

@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use futures::future::join_all;
+
 use super::arguments::{Several, Shared};
 use super::choose::{self, Chosen};
 use super::deploy::{carry_out, run};
-use super::start::{self, Consent, Place};
-use super::{Called, Kind};
+use super::start::{self, Consent, Place, Ready};
+use super::{Called, Kind, outcome};
 use crate::cli::environment::Environment;
+use crate::interrupt::Interrupt;
 use crate::manifest::copilot::Workspace;
 use crate::pipeline::DeployError;
-use crate::report::{Format, Reporter};
+use crate::pipeline::several::{self, One};
+use crate::report::{Format, Reporter, Verdict};
 
 /// Workloads with their priorities; those without one come last.
 type Named = Vec<(String, Option<u32>)>;
@@ -60,38 +64,51 @@ async fn all(
         reporter,
         workspace: &workspace,
         session: &session,
+        interrupt: &Interrupt::default(),
     };
-    let count: usize = groups.iter().map(Vec::len).sum();
-    if count > 1 {
-        reporter.aside(&order(&groups));
+    let names: Vec<&str> = groups.iter().flatten().map(String::as_str).collect();
+    if let [name] = names.as_slice() {
+        let (ready, kind) = prepare(&place, &chosen, name, flags, consent).await?;
+        return carry_out(&ready, name, kind).await;
     }
-    let mut done: Vec<String> = Vec::new();
-    for (group, names) in groups.iter().enumerate() {
-        for name in names {
-            if count > 1 {
-                reporter.aside(&format!("Deploying {name} ({} of {count})", done.len() + 1));
-            }
-            deploy_one(&place, &chosen, name, flags, consent)
-                .await
-                .map_err(|error| stopped(reporter, error, name, group + 1, &done, count))?;
-            done.push(name.clone());
+    reporter.aside(&order(&groups));
+    let preparing = names
+        .iter()
+        .map(|name| prepare(&place, &chosen, name, flags, consent));
+    let ready = several::together(&names, join_all(preparing).await)?;
+    let ready: BTreeMap<&str, (Ready, Kind)> = names.iter().copied().zip(ready).collect();
+    let one = |name: &'_ String| {
+        let (name, (ready, _)) = ready
+            .get_key_value(name.as_str())
+            .expect("each was prepared");
+        One {
+            name,
+            request: &ready.request,
+            host: &ready.host,
         }
-    }
-    Ok(())
+    };
+    let groups: Vec<Vec<One<'_>>> = groups
+        .iter()
+        .map(|group| group.iter().map(one).collect())
+        .collect();
+    let ended = async |one: &One<'_>, verdict: &Verdict| {
+        let (ready, kind) = &ready[one.name];
+        outcome::tell(ready, one.name, *kind, verdict).await
+    };
+    let again = |left: &[Vec<&str>]| command(left, &chosen.environment, flags);
+    several::deploy(&groups, ended, again).await
 }
 
-async fn deploy_one(
+/// What it takes to deploy one of them.
+async fn prepare(
     place: &Place<'_>,
     chosen: &Chosen,
     name: &str,
     flags: &Shared,
     consent: Consent,
-) -> Result<(), DeployError> {
-    let kind = chosen
-        .records
-        .components
-        .get(name)
-        .map(|found| found.kind.as_str());
+) -> Result<(Ready, Kind), DeployError> {
+    let components = &chosen.records.components;
+    let kind = components.get(name).map(|found| found.kind.as_str());
     // A static site has no tasks to start anew: it takes no part in that.
     let flags = Shared {
         force: flags.force && kind != Some("Static Site"),
@@ -100,29 +117,38 @@ async fn deploy_one(
     let kind = Kind::of(kind.unwrap_or_default());
     let command = format!("{} deploy", kind.group());
     let ready = start::ready(place, chosen, name, &flags, consent, &command).await?;
-    carry_out(&ready, name, kind).await
+    Ok((ready, kind))
 }
 
-/// What was done and what was not, when one of several fails.
-fn stopped(
-    reporter: &Reporter,
-    error: DeployError,
-    name: &str,
-    group: usize,
-    done: &[String],
-    count: usize,
-) -> DeployError {
-    if count > 1 {
-        let before = match done {
-            [] => "nothing was deployed before it".to_owned(),
-            done => format!("deployed before it: {}", done.join(", ")),
-        };
-        reporter.aside(&format!(
-            "Stopped at {name}, {} of {count}, in group {group}; {before}.",
-            done.len() + 1
-        ));
+/// The command that deploys groups, as this one would have.
+fn command(groups: &[Vec<&str>], environment: &str, flags: &Shared) -> String {
+    let mut line = "plimsoll deploy".to_owned();
+    for (number, group) in groups.iter().enumerate() {
+        for name in group {
+            match groups.len() {
+                1 => line.push_str(&format!(" -n {name}")),
+                _ => line.push_str(&format!(" -n {name}/{}", number + 1)),
+            }
+        }
     }
-    error
+    line.push_str(&format!(" --env {environment}"));
+    if let Some(tag) = &flags.tag {
+        line.push_str(&format!(" --tag {tag}"));
+    }
+    for (key, value) in &flags.resource_tags {
+        line.push_str(&format!(" --resource-tags {key}={value}"));
+    }
+    for (name, given) in [
+        ("force", flags.force),
+        ("detach", flags.detach),
+        ("no-rollback", flags.no_rollback),
+        ("allow-downgrade", flags.allow_downgrade),
+    ] {
+        if given {
+            line.push_str(&format!(" --{name}"));
+        }
+    }
+    line
 }
 
 /// `api/1`: the name and its priority.
@@ -261,6 +287,26 @@ mod tests {
             [words("db"), words("api worker"), words("web cron")]
         );
         assert_eq!(order(&[words("db"), words("api web")]).lines().count(), 3);
+    }
+
+    #[test]
+    fn what_is_left_is_deployed_by_a_command_in_the_same_order() {
+        let flags = Shared {
+            tag: Some("v1".to_owned()),
+            no_rollback: true,
+            resource_tags: vec![("a".to_owned(), "b".to_owned())],
+            ..Shared::default()
+        };
+        let left = vec![vec!["api"], vec!["web", "cron"]];
+        assert_eq!(
+            command(&left, "test", &flags),
+            "plimsoll deploy -n api/1 -n web/2 -n cron/2 --env test --tag v1 --resource-tags a=b --no-rollback"
+        );
+        let one = vec![vec!["api", "web"]];
+        assert_eq!(
+            command(&one, "test", &Shared::default()),
+            "plimsoll deploy -n api -n web --env test"
+        );
     }
 
     #[test]

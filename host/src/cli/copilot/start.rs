@@ -19,6 +19,7 @@ use crate::grant::derive::Workload;
 use crate::interrupt::Interrupt;
 use crate::manifest::copilot::given_away::GivenAway;
 use crate::manifest::copilot::{WorkloadFile, Workspace, WorkspaceError};
+use crate::manifest::tree::Node;
 use crate::pipeline::copilot::{Gathered, Known, Target, Wanted, gather};
 use crate::pipeline::package::{Package, Pure};
 use crate::pipeline::{DeployError, Goal, Host, Request};
@@ -38,6 +39,8 @@ pub(super) struct Place<'a> {
     pub(super) reporter: &'a Arc<Reporter>,
     pub(super) workspace: &'a Workspace,
     pub(super) session: &'a Session,
+    /// Ctrl-C, for all workloads of this command.
+    pub(super) interrupt: &'a Interrupt,
 }
 
 /// A workload that is ready to be deployed.
@@ -45,6 +48,16 @@ pub(super) struct Ready {
     pub(super) request: Request,
     pub(super) host: Host,
     pub(super) gathered: Gathered,
+}
+
+impl Ready {
+    /// It has no tasks.
+    pub(super) fn is_static_site(&self) -> bool {
+        let manifest = self.host.project.files.first();
+        let root = manifest.and_then(|file| Node::parse(&file.path, &file.text).ok());
+        let kind = root.and_then(|root| root.get("type")?.text().map(str::to_owned));
+        kind.as_deref() == Some("Static Site")
+    }
 }
 
 /// How a deployment is approved.
@@ -150,7 +163,7 @@ pub(super) async fn ready(
     let derived = powers(&known, workload, &gathered);
     let plugins = Plugins::of(&project.root, &configuration, &derived, select::Target::Ecs)
         .map_err(|error| unselected(error, &project, reporter))?;
-    let interrupt = Interrupt::default();
+    let interrupt = place.interrupt.beside();
     let cache = Cache::new(environment.aot.clone(), environment.executable.clone());
     let deployment_id = random_hex(6)?;
     let run = Run::new(Parts {

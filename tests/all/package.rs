@@ -290,11 +290,36 @@ fn explain_names_the_manifest_line_of_a_property() {
         explained.contains("copilot/api/manifest.yml:"),
         "{explained}"
     );
-    assert!(
-        workspace
-            .says(1, &["explain", "Nothing", "--facts", "facts.json"])
-            .contains("nothing in the template is called `Nothing`")
-    );
+    let explain = |code, what| {
+        let words = ["explain", what, "--facts", "facts.json"];
+        match code {
+            0 => workspace.prints(0, &words),
+            code => workspace.says(code, &words),
+        }
+    };
+    for (what, line) in [
+        ("Service/Properties/DesiredCount", ":13:"),
+        ("/Resources/TaskDefinition/Properties/Cpu", "manifest.yml:"),
+        // What no line of its own made is explained by what is around it.
+        (
+            "TaskDefinition/Properties/ContainerDefinitions/0/Name",
+            "manifest.yml:",
+        ),
+    ] {
+        let explained = explain(0, what);
+        assert!(explained.contains(line), "{what}: {explained}");
+    }
+    for (what, why) in [
+        ("Nothing", "nothing in the template is called `Nothing`"),
+        ("Servise", "hint: did you mean `Service`?"),
+        (
+            "Service/Properties/Nope",
+            "called `Service/Properties/Nope`",
+        ),
+    ] {
+        let refused = explain(1, what);
+        assert!(refused.contains(why), "{refused}");
+    }
 }
 
 #[test]

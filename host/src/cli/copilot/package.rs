@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json, json};
@@ -15,6 +16,8 @@ use super::{Called, Kind};
 use crate::cli::environment::Environment;
 use crate::interrupt::Interrupt;
 use crate::manifest::copilot::{WorkloadFile, Workspace};
+use crate::manifest::nearest;
+use crate::manifest::tree::Node;
 use crate::pipeline::copilot::{Gathered, Known};
 use crate::pipeline::package::{Package, Pure};
 use crate::pipeline::{DeployError, deploy as pipeline};
@@ -24,7 +27,7 @@ use crate::report::{Format, Reporter, Verbosity};
 use crate::sandbox::Role;
 use crate::wire::aws::s3::parse_url;
 use crate::wit::differ::exports::plimsoll::deploy::differ::{Difference, Style as WitStyle};
-use crate::wit::renderer::exports::plimsoll::deploy::renderer::Output;
+use crate::wit::renderer::exports::plimsoll::deploy::renderer::{Output, Source};
 use crate::wit::types::Document;
 
 /// How a command ended, besides errors.
@@ -169,40 +172,87 @@ pub(in crate::cli) fn explain(called: Called, arguments: &ExplainArguments) -> E
     })
 }
 
-/// Properties of that name or below it, each with the manifest line that made it.
+/// Properties of that name or below it, each with the manifest line that made it; of one that has no line of its own, the
+/// nearest around it that has.
 fn explained(what: &str, asked: &Asked, output: &Output) -> Result<String, DeployError> {
     let wanted = what.trim_matches('/');
-    let below = |pointer: &str| {
-        let path = pointer.trim_start_matches('/');
-        let path = path.strip_prefix("Resources/").unwrap_or(path);
-        [path, pointer.trim_start_matches('/')].iter().any(|path| {
-            *path == wanted
-                || path
-                    .strip_prefix(wanted)
-                    .is_some_and(|rest| rest.starts_with('/'))
-        })
+    let wanted = wanted.strip_prefix("Resources/").unwrap_or(wanted);
+    there(wanted, output)?;
+    let path = |source: &Source| {
+        let path = source.pointer.trim_start_matches('/');
+        path.strip_prefix("Resources/").unwrap_or(path).to_owned()
     };
-    let mut text = String::new();
+    let is_below = |path: &str, of: &str| {
+        path == of
+            || of.is_empty()
+            || path
+                .strip_prefix(of)
+                .is_some_and(|rest| rest.starts_with('/'))
+    };
     let sources = output.sources.iter();
-    for source in sources.filter(|source| below(&source.pointer)) {
+    let mut found: Vec<&Source> = sources
+        .clone()
+        .filter(|source| is_below(&path(source), wanted))
+        .collect();
+    if found.is_empty() {
+        let around = sources.filter(|source| is_below(wanted, &path(source)));
+        found.extend(around.max_by_key(|source| source.pointer.len()));
+    }
+    let mut text = String::new();
+    for source in found {
         let at = &source.at;
         let file = asked.files.iter().find(|file| file.path == at.path);
         let line = file.and_then(|file| file.text.lines().nth(at.line.max(1) as usize - 1));
+        let pointer = match source.pointer.as_str() {
+            "" => "/",
+            pointer => pointer,
+        };
         text.push_str(&format!(
-            "{}\n  {}:{}:{}  {}\n",
-            source.pointer,
+            "{pointer}\n  {}:{}:{}  {}\n",
             at.path,
             at.line,
             at.column,
             line.unwrap_or_default().trim()
         ));
     }
-    if text.is_empty() {
-        return Err(DeployError::Project(format!(
-            "nothing in the template is called `{wanted}`, or no manifest line made it"
-        )));
+    match text.is_empty() {
+        true => Err(DeployError::Project(format!(
+            "no line of the manifest made `{wanted}`"
+        ))),
+        false => Ok(text),
     }
-    Ok(text)
+}
+
+/// Whether the template has something of that name, as a resource or from its top.
+fn there(wanted: &str, output: &Output) -> Result<(), DeployError> {
+    let template = document(&output.documents, "stack/")?;
+    let root = Node::parse("template", &template.body).map_err(|error| {
+        DeployError::Project(format!("the template can't be read: {}", error.message))
+    })?;
+    let resources = root.get("Resources").cloned();
+    let find = |from: Option<Rc<Node>>| {
+        wanted.split('/').try_fold(from?, |node, key| {
+            let item = key.parse::<usize>().ok();
+            let item = item.and_then(|index| node.items().get(index).cloned());
+            node.get(key).cloned().or(item)
+        })
+    };
+    if find(resources.clone())
+        .or_else(|| find(Some(root)))
+        .is_some()
+    {
+        return Ok(());
+    }
+    let first = wanted.split('/').next().unwrap_or_default();
+    let ids = resources.iter().flat_map(|all| all.entries());
+    let meant = nearest(first, ids.map(|entry| entry.key.as_str()));
+    let hint = match meant {
+        Some(id) if id != first => format!("\nhint: did you mean `{id}`?"),
+        Some(_) | None => String::new(),
+    };
+    Err(DeployError::Project(format!(
+        "nothing in the template is called `{wanted}`{hint}"
+    )))
 }
 
 /// Runs a command; with `compares`, differences are exit code 1 and errors 2, as `diff` has it.

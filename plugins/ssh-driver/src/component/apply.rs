@@ -397,7 +397,7 @@ impl Deploy {
     }
 
     fn failure(&self, trouble: Trouble) -> Failure {
-        let (message, details) = match (trouble, self.world.is_changed()) {
+        let (message, mut details) = match (trouble, self.world.is_changed()) {
             (Trouble::Refused(message), false) => return Failure::Refused(message),
             (Trouble::Call(error), false) => return Failure::Capability(error),
             (Trouble::Failed { message, details }, false) => {
@@ -414,10 +414,11 @@ impl Deploy {
             (Trouble::Failed { message, details }, true) => (message, details),
             (Trouble::Halted, _) => ("halted".to_owned(), Vec::new()),
         };
+        // What was said where it went well, too.
         for report in self.reports.take() {
-            for line in report.lines {
-                log(Level::Info, &line);
-            }
+            let host = report.host.iter();
+            details.extend(host.map(|host| format!("{} Host: {host}", report.title)));
+            details.extend(report.lines);
         }
         let leftovers = self.aftermath.borrow().leftovers();
         let leftovers = leftovers

@@ -47,6 +47,14 @@ impl Trouble {
 impl Ended {
     /// Why a command that ended with another code than 0 is trouble: what it said, in its own words.
     pub(super) fn trouble(&self, promise: &Promise) -> Trouble {
+        if promise.shown {
+            // What it said is reported whole.
+            let (host, code) = (&promise.subject, self.code);
+            return Trouble::Failed {
+                message: format!("the command on {host} ended with exit status {code}"),
+                details: Vec::new(),
+            };
+        }
         let said = self.stderr.lines().chain(self.stdout.lines());
         let mut said = said.filter(|line| !line.trim().is_empty());
         let first = said.next().map_or_else(

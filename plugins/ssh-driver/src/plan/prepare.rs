@@ -26,7 +26,10 @@ pub fn images(input: &Input<'_>, host: &str, boots: &[(String, Boot)]) -> Option
     let references: BTreeSet<&String> = roles.map(|(_, role)| &role.image).collect();
     let first = references.first()?;
     let pulls = release.credentials.is_some() || release.local_registry.is_some();
-    let mut round = Vec::new();
+    // Where Kamal would put files of variables: by these folders it tells that there is an application on a host, and
+    // leaves its proxy.
+    let path = format!("{}/env/roles", release.app_directory());
+    let mut round = vec![input.promise(host, "app/directory", Call::MakeDirectory { path })];
     if pulls {
         let line = format!("Pulled image with version {}", input.desired.version());
         round.push(input.audit(host, "image/audit", None, &[&line]));
@@ -47,10 +50,7 @@ pub fn images(input: &Input<'_>, host: &str, boots: &[(String, Boot)]) -> Option
         },
         host: Some(host.to_owned()),
         task: Task::Image {
-            rounds: [round]
-                .into_iter()
-                .filter(|round| !round.is_empty())
-                .collect(),
+            rounds: vec![round],
             references: references.into_iter().cloned().collect(),
         },
     })

@@ -109,6 +109,7 @@ fn a_redeploy_boots_what_is_in_place_and_neither_sees_to_the_proxy_nor_prunes() 
         calls(json!({"command": "redeploy"}), facts),
         [
             LOCK,
+            "ssh.make-directory web-1 .kamal/apps/app/env/roles",
             "docker.pull web-1 r.io/app:2",
             &format!("docker.rename web-1 app-web-2 {name}"),
             "docker.run web-1 app-web-2",
@@ -656,6 +657,7 @@ fn files_come_before_the_boot_and_old_ones_go_after_it() {
         told(&steps),
         [
             LOCK,
+            "ssh.make-directory web-1 .kamal/apps/app/env/roles",
             "docker.pull web-1 r.io/app:2",
             "ssh.put web-1 .kamal/proxy/apps-config/app/error_pages/2/404.html",
             "ssh.put web-1 .kamal/proxy/apps-config/app/tls/web/cert.pem",

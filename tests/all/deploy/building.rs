@@ -43,7 +43,7 @@ fn a_build_has_its_arguments_secrets_agent_and_target_and_takes_from_the_cache_w
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let _agent = Agent(agent);
+    let agent = Agent(agent);
     wait_until("the agent listens", || socket.exists());
     stage.project.write("Dockerfile.full", DOCKERFILE).unwrap();
     let builder = format!(
@@ -86,7 +86,7 @@ fn a_build_has_its_arguments_secrets_agent_and_target_and_takes_from_the_cache_w
     );
 
     // Another greeting: only what copies it is built again.
-    stage.project.commit("another").unwrap();
+    stage.project.commit(&format!("after {version}")).unwrap();
     let second = stage.run(&["kamal", "build", "push", "-v"]);
     let said = format!("{}{}", second.stdout, second.stderr);
     assert_eq!(second.code, Some(0), "{said}");
@@ -106,10 +106,14 @@ fn a_build_has_its_arguments_secrets_agent_and_target_and_takes_from_the_cache_w
         .any(|line| line.contains("RUN --mount=type=secret") && line.contains("(cached)"));
     assert!(!again, "{said}");
 
-    // Without an agent it is said before anything is built.
-    drop(_agent);
+    // Without an agent it is said what is missing.
+    drop(agent);
     std::fs::remove_file(&socket).ok();
-    let said = stage.run(&["kamal", "build", "push"]);
+    let said = stage.run(&["kamal", "build", "push", "--no-cache"]);
     assert_eq!(said.code, Some(1));
-    assert!(said.stderr.contains("agent"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("agent") && said.stderr.contains("hint: "),
+        "{}",
+        said.stderr
+    );
 }

@@ -221,3 +221,116 @@ fn as_many_old_containers_and_images_are_kept_as_configured() {
         tags
     );
 }
+
+#[test]
+fn two_services_share_a_server_and_the_one_that_goes_takes_nothing_of_the_other() {
+    let Some(stage) = Stage::new(1) else { return };
+    let host = stage.host(0).clone();
+    let other = stage
+        .manifest("")
+        .replace(
+            "service: hello\nimage: hello",
+            "service: other\nimage: other",
+        )
+        .replace(
+            "app_port: 3000",
+            "app_port: 3000\n  host: other.example.com",
+        );
+    stage.project.write("config/other.yml", &other).unwrap();
+    let version = stage.project.commit("two services").unwrap();
+    stage.deploys(&[]);
+    stage.deploys(&["-c", "config/other.yml"]);
+    let url = format!("http://{}/", host.address);
+    let theirs = || http::get(&url, Some("other.example.com"), PATIENCE).unwrap();
+    assert!(theirs().body.contains(&version) && answer(&host.address).contains(&version));
+    // By these Kamal knows that there are others, whoever deployed them.
+    let apps = host.ssh(&["ls", ".kamal/apps"]).unwrap();
+    assert_eq!(apps, "hello\nother");
+
+    let said = stage.run(&["kamal", "remove", "-y", "-c", "config/other.yml"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert!(
+        said.stderr
+            .contains("Not removing the proxy, as other apps are installed"),
+        "{}",
+        said.stderr
+    );
+    assert!(answer(&host.address).contains(&version));
+    let left = stage.containers(Engine::On(&host));
+    assert!(!left.contains("other-web"), "{left}");
+    let said = stage.run(&["kamal", "remove", "-y"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert_eq!(stage.containers(Engine::On(&host)), "");
+}
+
+#[test]
+fn certificates_and_error_pages_are_where_the_proxy_finds_them_and_the_key_is_nobody_elses() {
+    let Some(stage) = Stage::new(1) else { return };
+    let host = stage.host(0).clone();
+    let folder = stage.home.path().to_string_lossy().into_owned();
+    let made = std::process::Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+        ])
+        .args(["-nodes", "-days", "30", "-subj", "/CN=tls.example.com"])
+        .args(["-addext", "subjectAltName=DNS:tls.example.com"])
+        .args([
+            "-keyout",
+            &format!("{folder}/key.pem"),
+            "-out",
+            &format!("{folder}/cert.pem"),
+        ])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let tls = "app_port: 3000\n  host: tls.example.com\n  ssl:\n    certificate_pem: CERTIFICATE\n    private_key_pem: PRIVATE_KEY";
+    let manifest = stage
+        .manifest("error_pages_path: pages\n")
+        .replace("app_port: 3000", tls);
+    stage
+        .project
+        .write("pages/503.html", "<h1>sorry</h1>\n")
+        .unwrap();
+    stage.configure(&manifest);
+    let password = &stage.lab.registry.password;
+    let secrets = format!(
+        "REGISTRY_PASSWORD={password}\nCERTIFICATE=\"$(cat {folder}/cert.pem)\"\nPRIVATE_KEY=\"$(cat {folder}/key.pem)\"\n"
+    );
+    stage.project.write(".kamal/secrets", &secrets).unwrap();
+    let first = stage.project.commit("with a certificate").unwrap();
+    stage.deploys(&[]);
+    let placed = |version: &str| {
+        let list = "cd .kamal/proxy/apps-config/hello && find . -type f -exec stat -c '%a %n' {} + | sort -k 2";
+        let found = host.ssh(&["sh", "-c", list]).unwrap();
+        assert_eq!(
+            found,
+            format!(
+                "644 ./error_pages/{version}/503.html\n644 ./tls/web/cert.pem\n600 ./tls/web/key.pem"
+            )
+        );
+    };
+    placed(&first);
+    let routes = host
+        .docker(&["exec", "kamal-proxy", "kamal-proxy", "list"])
+        .unwrap();
+    let ours = routes
+        .lines()
+        .find(|line| line.starts_with("hello-web"))
+        .unwrap();
+    assert!(
+        ours.contains("tls.example.com") && ours.ends_with("yes"),
+        "{routes}"
+    );
+    let again = stage.deploys(&[]);
+    assert!(again.starts_with("nothing to do: "), "{again}");
+    let second = stage.project.commit("another").unwrap();
+    stage.deploys(&[]);
+    placed(&second);
+    let said = stage.said.lock().unwrap().clone();
+    assert!(!said.contains("PRIVATE KEY-----"), "{said}");
+}

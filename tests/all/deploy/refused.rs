@@ -155,7 +155,7 @@ fn a_port_that_somebody_else_has_is_named_and_a_second_try_works() {
 }
 
 #[test]
-fn a_server_without_docker_is_named() {
+fn a_server_without_docker_is_named_and_a_bootstrap_installs_it() {
     let Some(stage) = Stage::new(0) else { return };
     let bare = stage.lab.host_without_docker().unwrap();
     stage
@@ -167,6 +167,25 @@ fn a_server_without_docker_is_named() {
         .replace("servers:\n", &format!("servers:\n  - {}\n", bare.address));
     stage.configure(&manifest);
     refuses(&stage, &[], &[&bare.address, "Docker"]);
+
+    // Docker's own script can't be had here: one that leaves a trace stands in for it.
+    let installed = Installed(bare);
+    let stand_in = "printf '#!/bin/sh\\necho \"echo $2 > /root/installed\"\\n' > /usr/local/bin/curl && chmod +x /usr/local/bin/curl";
+    installed.0.ssh(&["sh", "-c", stand_in]).unwrap();
+    let said = stage.run(&["kamal", "server", "bootstrap"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let script = installed.0.ssh(&["cat", "/root/installed"]).unwrap();
+    assert_eq!(script, "https://get.docker.com");
+}
+
+/// The server without Docker, which is as it was when this is dropped.
+struct Installed(Host);
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        let files = ["rm", "-f", "/usr/local/bin/curl", "/root/installed"];
+        self.0.ssh(&files).unwrap();
+    }
 }
 
 #[test]

@@ -1,8 +1,10 @@
-//! What plimsoll costs: its pure commands against an empty process, a deploy to two servers against one to one.
+//! What plimsoll costs: its pure commands against an empty process, a deploy to two servers against one to one, and whether
+//! those who use a server notice.
 //!
 //! Only ratios within one run say something: the machine is as busy as it is. So what is compared is also measured in turns.
 
 mod templates;
+mod traffic;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,8 @@ const RUNS: usize = 40;
 const DEPLOYS: usize = 3;
 /// Manifests of the project, by the number of hosts they name.
 const MANIFESTS: [&str; 2] = ["config/one.yml", "config/two.yml"];
+/// The one that names all hosts.
+const ALL: &str = "config/all.yml";
 /// An observation of both hosts.
 const FACTS: &str = "facts.json";
 
@@ -33,10 +37,11 @@ pub fn bench(plimsoll: Option<&Path>) -> Result<(), LabError> {
             cargo::build(cargo::workspace(), &["--package", "plimsoll"])?
         }
     };
-    let lab = Lab::take(2)?;
+    let lab = Lab::take(3)?;
     let bench = Bench::prepare(plimsoll, &lab)?;
     bench.pure_commands()?;
     bench.deploys()?;
+    traffic::measure(&lab, || bench.deploy(ALL))?;
     bench.clean()
 }
 
@@ -59,6 +64,7 @@ impl Bench {
         for (count, manifest) in (1..).zip(MANIFESTS) {
             project.write(manifest, &configuration(lab, count))?;
         }
+        project.write(ALL, &configuration(lab, lab.hosts.len()))?;
         project.write(
             ".kamal/secrets",
             &format!("REGISTRY_PASSWORD={}\n", registry.password),

@@ -276,9 +276,11 @@ impl Reporter {
             });
         let room = height / screen.trees.len().max(1);
         let trees = screen.trees.values();
-        let lines: Vec<String> = trees
+        let mut lines: Vec<String> = trees
             .flat_map(|tree| tree::draw(tree, width, room, self.colour))
             .collect();
+        // What does not fit could not be taken away again.
+        lines.truncate(height.saturating_sub(1).max(1));
         let mut text = erase(screen.drawn);
         screen.drawn = lines.len();
         for line in lines {

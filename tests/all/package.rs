@@ -325,10 +325,10 @@ fn explain_names_the_manifest_line_of_a_property() {
 #[test]
 fn what_is_missing_is_asked_for_with_the_cure() {
     let workspace = Workspace::new(MANIFEST);
+    let nowhere = workspace.says(1, &["svc", "package", "-n", "api", "-e", "test"]);
     assert!(
-        workspace
-            .says(1, &["svc", "package", "-n", "api", "-e", "test"])
-            .contains("hint: set AWS_REGION")
+        nowhere.contains("hint: set AWS_REGION") && nowhere.contains("--facts FILE"),
+        "{nowhere}"
     );
     assert!(
         workspace

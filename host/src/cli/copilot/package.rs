@@ -25,6 +25,8 @@ use crate::plugin::Plugin;
 use crate::plugin::select::{Target, bundled};
 use crate::report::{Format, Reporter, Verbosity};
 use crate::sandbox::Role;
+use crate::wire::WireError;
+use crate::wire::aws::Why;
 use crate::wire::aws::s3::parse_url;
 use crate::wit::differ::exports::plimsoll::deploy::differ::{Difference, Style as WitStyle};
 use crate::wit::renderer::exports::plimsoll::deploy::renderer::{Output, Source};
@@ -310,7 +312,9 @@ impl Asked {
             Workspace::find(&environment.folder, arguments.app.as_deref()).map_err(lost)?;
         let mut asked = match &arguments.facts {
             Some(path) => Self::from_file(arguments, environment, workspace, path)?,
-            None => Self::from_aws(arguments, environment, reporter, workspace, kind).await?,
+            None => Self::from_aws(arguments, environment, reporter, workspace, kind)
+                .await
+                .map_err(without_aws)?,
         };
         asked.known.strict = arguments.strict;
         asked.known.kind = kind.map(Kind::group);
@@ -482,6 +486,27 @@ async fn deployed(gathered: &Gathered) -> Result<Json, DeployError> {
         deployed["addons"] = json!(text.map_err(DeployError::Aws)?.unwrap_or_default());
     }
     Ok(deployed)
+}
+
+/// Who can't reach AWS at all may not have to.
+fn without_aws(error: DeployError) -> DeployError {
+    let unreachable = [
+        Why::NoRegion,
+        Why::NoCredentials,
+        Why::NoCode,
+        Why::Expired,
+        Why::Unreachable,
+    ];
+    let DeployError::Aws(WireError::Aws(aws)) = &error else {
+        return error;
+    };
+    if !unreachable.contains(&aws.why) {
+        return error;
+    }
+    let instead = "or package without AWS, from a file of facts: --facts FILE".to_owned();
+    let hints = error.hints().into_iter().chain([instead]);
+    let hints: String = hints.map(|hint| format!("\nhint: {hint}")).collect();
+    DeployError::Project(format!("{error}{hints}"))
 }
 
 fn read_facts(path: &Path) -> Result<Json, DeployError> {

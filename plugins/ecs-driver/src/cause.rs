@@ -107,8 +107,8 @@ fn of_task(task: &Task, deployment: &Deployment) -> Option<Cause> {
             cause(
                 format!("the execution role may not read a secret: {reason}"),
                 format!(
-                    "tag the secret with copilot-application={} and copilot-environment={}, and check the policy of its KMS key",
-                    deployment.application, deployment.environment
+                    "tag it: `{}`; and check the policy of its KMS key",
+                    tag(reason, deployment)
                 ),
                 &secrets,
             )
@@ -184,7 +184,11 @@ fn of_task(task: &Task, deployment: &Deployment) -> Option<Cause> {
 }
 
 fn of_events(rollout: &Rollout, deployment: &Deployment) -> Option<Cause> {
-    let given_up = |text: &str| text.contains("rolling back") || text.contains("circuit breaker");
+    let given_up = |text: &str| {
+        ["rolling back", "circuit breaker", "tasks failed to start"]
+            .iter()
+            .any(|words| text.contains(words))
+    };
     let mut events = rollout.failures();
     let telling = events.find(|text| !given_up(text));
     let text = telling.or_else(|| rollout.failures().next());
@@ -306,6 +310,27 @@ fn quota(text: &str) -> Cause {
     }
 }
 
+/// Command that gives the execution role a secret, which AWS names in a sentence: `… on resource: NAME because no …`.
+fn tag(reason: &str, deployment: &Deployment) -> String {
+    let after = reason.split("on resource: ").nth(1).unwrap_or_default();
+    let named = after.split_whitespace().next().unwrap_or("NAME");
+    let tags = format!(
+        "--tags Key=copilot-application,Value={} Key=copilot-environment,Value={} --region {}",
+        deployment.application, deployment.environment, deployment.region
+    );
+    match named.split_once(":parameter") {
+        _ if reason.contains("secretsmanager") => {
+            format!("aws secretsmanager tag-resource --secret-id {named} {tags}")
+        }
+        Some((_, name)) => parameter_tag(name, &tags),
+        None => parameter_tag(named, &tags),
+    }
+}
+
+fn parameter_tag(name: &str, tags: &str) -> String {
+    format!("aws ssm add-tags-to-resource --resource-type Parameter --resource-id {name} {tags}")
+}
+
 /// Command that shows what the service says.
 pub fn logs(deployment: &Deployment) -> String {
     format!(
@@ -400,7 +425,13 @@ mod tests {
             (
                 "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secret from asm: AccessDeniedException: … is not authorized to perform: secretsmanager:GetSecretValue",
                 "the execution role may not read a secret",
-                "copilot-application=app",
+                "tag-resource --secret-id NAME --tags Key=copilot-application,Value=app",
+                "Secrets",
+            ),
+            (
+                "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secrets from ssm: AccessDeniedException: User: arn:u is not authorized to perform: ssm:GetParameters on resource: arn:aws:ssm:eu-west-1:1:parameter/app/DB because no identity-based policy allows it",
+                "the execution role may not read a secret",
+                "--resource-id /app/DB --tags Key=copilot-application,Value=app",
                 "Secrets",
             ),
             (
@@ -479,8 +510,12 @@ mod tests {
             let rollout = Rollout {
                 messages: vec![
                     Message {
+                        time: 10,
+                        text: "(service api) rolling back to deployment ecs-svc/0.".to_owned(),
+                    },
+                    Message {
                         time: 9,
-                        text: "(service api) deployment failed: rolling back.".to_owned(),
+                        text: "(service api) (deployment ecs-svc/1) deployment failed: tasks failed to start.".to_owned(),
                     },
                     Message {
                         time: 8,

@@ -8,8 +8,11 @@ const LONGEST: u32 = 4_000;
 const STANDOFF: u32 = 32_000;
 /// How long something may take altogether.
 pub const LIMIT: u64 = 90 * 60 * 1000;
-/// How long AWS may be out of reach before that is a failure.
-pub const SILENCE: u64 = 10 * 60 * 1000;
+/// How long AWS may be out of reach before that is a failure: longer than a network needs to come back by itself. What is under way
+/// goes on without us.
+pub const SILENCE: u64 = 2 * 60 * 1000;
+/// How often what is shown is drawn anew, although nothing was asked: seconds pass.
+pub const TICK: u32 = 1_000;
 
 /// Waits that start short: most looks are at the beginning, when failures show.
 #[derive(Clone, Copy, Debug)]

@@ -350,7 +350,7 @@ async fn tasks_that_fail_are_explained_by_their_true_cause() {
         (
             Trouble::SecretDenied("/demo/DB".into()),
             "the execution role may not read a secret",
-            "copilot-application=demo",
+            "Key=copilot-application,Value=demo",
         ),
         (
             Trouble::Quota("vCPUs".into()),

@@ -246,13 +246,9 @@ impl<T: Send + 'static> HostStackWithStore<T> for Powers {
             let _place = opened.session.budget()?;
             let look = |name: &str| {
                 let (aws, name) = (aws.clone(), name.to_owned());
-                async move {
-                    aws.cloudformation
-                        .describe(&name, Freshness::Remembered)
-                        .await
-                }
+                async move { aws.cloudformation.describe(&name, Freshness::Now).await }
             };
-            // AWS says what contains it, not the component.
+            // AWS says what contains it, not the component; now, because before this deploy there may have been neither.
             let missing =
                 || CapError::NotFound(format!("{id} is not part of stack {}", opened.stack.name));
             let own = look(&opened.stack.name)

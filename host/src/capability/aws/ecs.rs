@@ -1,6 +1,6 @@
 //! `plimsoll:deploy/ecs` and `logs`: services of granted stacks, and what their tasks said.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::json;
 use wasmtime::component::{Accessor, Resource};
@@ -39,6 +39,8 @@ pub struct Service {
     resource: String,
     arn: String,
     kind: Kind,
+    /// What App Runner calls the deployment that was begun.
+    operation: Arc<OnceLock<String>>,
 }
 
 struct Opened {
@@ -102,7 +104,10 @@ impl<T: Send + 'static> HostServiceWithStore<T> for Powers {
             let arn = &opened.service.arn;
             let found = match opened.service.kind {
                 Kind::Ecs => aws.ecs.service(arn).await,
-                Kind::AppRunner => aws.session.app_runner_service(arn).await,
+                Kind::AppRunner => {
+                    let operation = opened.service.operation.get().map(String::as_str);
+                    aws.session.app_runner_service(arn, operation).await
+                }
             };
             let found = found.map_err(failed)?;
             let found = found.ok_or_else(|| {
@@ -188,6 +193,7 @@ impl<T: Send + 'static> HostServiceWithStore<T> for Powers {
             resource,
             arn,
             kind,
+            operation,
         } = opened.service;
         let call = Call {
             effect,
@@ -203,7 +209,10 @@ impl<T: Send + 'static> HostServiceWithStore<T> for Powers {
         let work = async move {
             match kind {
                 Kind::Ecs => aws.ecs.force_deployment(&arn).await,
-                Kind::AppRunner => aws.session.start_app_runner_deployment(&arn).await,
+                Kind::AppRunner => {
+                    let begun = aws.session.start_app_runner_deployment(&arn).await;
+                    begun.map(|id| drop(operation.set(id)))
+                }
             }
             .map_err(failed)
         };
@@ -234,6 +243,7 @@ async fn find(
             resource,
             arn,
             kind: *kind,
+            operation: Arc::default(),
         })),
         None => Err(CapError::Other(format!(
             "{resource} of stack {stack} is a {found}, not a service"

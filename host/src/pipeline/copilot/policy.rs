@@ -49,7 +49,7 @@ pub fn session_policy(
                 &[format!("arn:{partition}:ecs:{region}:{account}:service/{application}-{environment}-*")],
             ),
             allow(
-                &["apprunner:StartDeployment"],
+                &["apprunner:StartDeployment", "apprunner:ListOperations"],
                 &[format!("arn:{partition}:apprunner:{region}:{account}:service/{own}/*")],
             ),
             allow(&["iam:PassRole"], &[execution_role.to_owned()]),

@@ -16,28 +16,57 @@ const APP_RUNNER: Service = Service {
 };
 
 impl Session {
-    /// A service of App Runner by its ARN; none when there is none.
+    /// A service of App Runner by its ARN; none when there is none. Once an operation was begun, how that went: a service that went
+    /// back to what it was runs as if nothing had happened.
     ///
     /// # Errors
     /// When AWS does not answer, or refuses.
-    pub async fn app_runner_service(&self, arn: &str) -> Result<Option<ServiceState>, WireError> {
+    pub async fn app_runner_service(
+        &self,
+        arn: &str,
+        operation: Option<&str>,
+    ) -> Result<Option<ServiceState>, WireError> {
         let what = format!("look at service {} (apprunner DescribeService)", name(arn));
         let input = json!({"ServiceArn": arn});
         match self
             .json(&APP_RUNNER, "DescribeService", &what, &input)
             .await
         {
-            Ok(answer) => Ok(Some(state(&answer["Service"]))),
+            Ok(answer) => {
+                let ended = match operation {
+                    Some(id) => self.app_runner_operation(arn, id).await?,
+                    None => None,
+                };
+                Ok(Some(state(&answer["Service"], ended.as_deref())))
+            }
             Err(WireError::Aws(error)) if error.why == Why::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Deploys a service of App Runner again.
+    /// The status of one of the last operations: `IN_PROGRESS`, `SUCCEEDED`, `FAILED`, `ROLLBACK_SUCCEEDED`.
+    async fn app_runner_operation(&self, arn: &str, id: &str) -> Result<Option<String>, WireError> {
+        let what = format!(
+            "look at operations of service {} (apprunner ListOperations)",
+            name(arn)
+        );
+        let input = json!({"ServiceArn": arn, "MaxResults": 20});
+        let answer = self
+            .json(&APP_RUNNER, "ListOperations", &what, &input)
+            .await?;
+        let mut operations = answer["OperationSummaryList"]
+            .as_array()
+            .into_iter()
+            .flatten();
+        let own = operations.find(|operation| operation["Id"] == id);
+        Ok(own.and_then(|operation| operation["Status"].as_str().map(str::to_owned)))
+    }
+
+    /// Deploys a service of App Runner again; the id of the operation.
     ///
     /// # Errors
     /// When AWS does not answer, or refuses.
-    pub async fn start_app_runner_deployment(&self, arn: &str) -> Result<(), WireError> {
+    pub async fn start_app_runner_deployment(&self, arn: &str) -> Result<String, WireError> {
         let what = format!(
             "deploy service {} again (apprunner StartDeployment)",
             name(arn)
@@ -47,7 +76,7 @@ impl Session {
             .json(&APP_RUNNER, "StartDeployment", &what, &input)
             .await?;
         match answer["OperationId"].as_str() {
-            Some(_) => Ok(()),
+            Some(id) => Ok(id.to_owned()),
             None => Err(AwsError {
                 what,
                 why: Why::Service,
@@ -65,12 +94,18 @@ fn name(arn: &str) -> &str {
     arn.split('/').nth(1).unwrap_or(arn)
 }
 
-fn state(service: &Json) -> ServiceState {
+fn state(service: &Json, operation: Option<&str>) -> ServiceState {
     let status = service["Status"].as_str().unwrap_or_default();
-    let (rollout, running) = match status {
-        "RUNNING" => ("COMPLETED", 1),
-        "OPERATION_IN_PROGRESS" => ("IN_PROGRESS", 0),
-        _ => ("FAILED", 0),
+    let (rollout, running) = match (status, operation) {
+        (_, Some("FAILED" | "ROLLBACK_FAILED" | "ROLLBACK_SUCCEEDED")) => ("FAILED", 0),
+        (_, Some("PENDING" | "IN_PROGRESS" | "ROLLBACK_IN_PROGRESS"))
+        | ("OPERATION_IN_PROGRESS", _) => ("IN_PROGRESS", 0),
+        ("RUNNING", _) => ("COMPLETED", 1),
+        (_, _) => ("FAILED", 0),
+    };
+    let why = match operation {
+        Some(operation) => format!("the deployment is {operation}, the service {status}"),
+        None => format!("the service is {status}"),
     };
     let time = |key: &str| {
         let seconds = service[key].as_f64().unwrap_or_default();
@@ -87,7 +122,7 @@ fn state(service: &Json) -> ServiceState {
         id: service["ServiceId"].as_str().unwrap_or_default().to_owned(),
         status: "PRIMARY".to_owned(),
         rollout: rollout.to_owned(),
-        reason: (rollout == "FAILED").then(|| format!("the service is {status}")),
+        reason: (rollout == "FAILED").then_some(why),
         revision: String::new(),
         desired: 1,
         running,
@@ -112,13 +147,18 @@ mod tests {
 
     #[test]
     fn a_service_of_app_runner_is_told_as_one_deployment() {
-        for (status, rollout, running) in [
-            ("RUNNING", "COMPLETED", 1),
-            ("OPERATION_IN_PROGRESS", "IN_PROGRESS", 0),
-            ("CREATE_FAILED", "FAILED", 0),
-            ("PAUSED", "FAILED", 0),
+        for (status, operation, rollout, running) in [
+            ("RUNNING", None, "COMPLETED", 1),
+            ("RUNNING", Some("SUCCEEDED"), "COMPLETED", 1),
+            ("RUNNING", Some("PENDING"), "IN_PROGRESS", 0),
+            ("RUNNING", Some("ROLLBACK_SUCCEEDED"), "FAILED", 0),
+            ("OPERATION_IN_PROGRESS", None, "IN_PROGRESS", 0),
+            ("OPERATION_IN_PROGRESS", Some("FAILED"), "FAILED", 0),
+            ("CREATE_FAILED", None, "FAILED", 0),
+            ("PAUSED", None, "FAILED", 0),
         ] {
-            let state = state(&json!({"Status": status, "UpdatedAt": 1_700_000_000.5}));
+            let service = json!({"Status": status, "UpdatedAt": 1_700_000_000.5});
+            let state = state(&service, operation);
             let deployment = &state.deployments[0];
             assert_eq!(
                 (

@@ -67,6 +67,7 @@ pub(super) async fn apply(desired: Desired, steps: Vec<Step>) -> Result<Outcome,
         became: None,
         forced: false,
         detach: false,
+        executes: false,
         half_done: None,
     };
     for step in &steps {
@@ -89,6 +90,8 @@ struct Deploy<'a> {
     became: Option<Became>,
     forced: bool,
     detach: bool,
+    /// The stack was asked to change.
+    executes: bool,
     /// The stack, if an earlier deploy left it half done.
     half_done: Option<stack::Stack>,
 }
@@ -286,6 +289,11 @@ impl Deploy<'_> {
         let change_set = self.change_set.take();
         let mut watch = Watch::begin(self.desired, self.stack, title, change_set.as_ref()).await?;
         let (id, name) = (execute.id.clone(), name.clone());
+        // From here on Ctrl-C is a question: what is begun now goes on without us.
+        if !matches!(interruption::wait(0).await, Wish::None) {
+            return Err(Trouble::Call(CapError::Cancelled));
+        }
+        self.executes = true;
         self.stack.execute_change_set(id, name, *rollback).await?;
         if self.detach {
             self.became = Some(Became::Detached);
@@ -381,7 +389,27 @@ impl Deploy<'_> {
     fn failure(&self, trouble: Trouble) -> Failure {
         match trouble {
             Trouble::Refused(why) => Failure::Refused(why),
-            Trouble::Call(error) => Failure::Capability(error),
+            // What the host itself forbids, or the user ends, it says best.
+            Trouble::Call(
+                error @ (CapError::Denied(_) | CapError::NotPlanned(_) | CapError::Cancelled),
+            ) => Failure::Capability(error),
+            Trouble::Call(error) => {
+                let (state, hint) = match self.executes {
+                    false => ("it is as it was before this deploy", String::new()),
+                    true => (
+                        "whether it changes is not known",
+                        format!(
+                            "\nhint: see whether it does: `{}`",
+                            cause::events(self.deployment())
+                        ),
+                    ),
+                };
+                self.failure(Trouble::Failed {
+                    message: format!("failed to {}{hint}", convert::words(&error)),
+                    details: Vec::new(),
+                    state: state.to_owned(),
+                })
+            }
             Trouble::Failed {
                 message,
                 details,
@@ -472,7 +500,8 @@ async fn upload(puts: &[Promise]) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn tell(step: &str, phase: Phase, message: &str) {
+/// Says how a step goes.
+pub(super) fn tell(step: &str, phase: Phase, message: &str) {
     emit(&Event {
         step: step.to_owned(),
         host: None,

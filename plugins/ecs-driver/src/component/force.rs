@@ -109,7 +109,7 @@ async fn failed(deployment: &Deployment, rollout: &Rollout) -> Trouble {
             deployment.workload, cause.what, cause.hint
         ),
         details,
-        state: "ECS goes back to the tasks of before".to_owned(),
+        state: "it goes back to the tasks of before".to_owned(),
     }
 }
 

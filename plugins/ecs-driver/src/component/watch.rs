@@ -2,15 +2,17 @@
 
 use futures::future::{join, join_all};
 
+use super::apply::tell;
 use super::bindings::plimsoll::deploy::cloudformation::{self, Stack};
 use super::bindings::plimsoll::deploy::ecs::Service;
 use super::bindings::plimsoll::deploy::interruption::{self, Wish};
+use super::bindings::plimsoll::deploy::progress::Phase;
 use super::bindings::plimsoll::deploy::types::CapError;
 use super::bindings::plimsoll::deploy::{clock, logs, progress};
 use super::convert;
 use crate::cause::{self, Cause};
 use crate::deployment::{Deployment, Desired};
-use crate::patience::{LIMIT, Patience, SILENCE};
+use crate::patience::{LIMIT, Patience, SILENCE, TICK};
 use crate::rollout::Rollout;
 use crate::stack::{Outcome, outcome};
 use crate::template::Template;
@@ -51,6 +53,8 @@ pub(super) struct Watch<'a> {
     before: Option<String>,
     has_moved: bool,
     status: String,
+    /// AWS did not answer last time.
+    is_deaf: bool,
     /// It was asked to be deleted: what is gone has no events to be asked for by its name.
     leaves: bool,
     begun: u64,
@@ -102,6 +106,7 @@ impl<'a> Watch<'a> {
             before: revision,
             has_moved: false,
             status: String::new(),
+            is_deaf: false,
             leaves: false,
             begun,
         })
@@ -129,6 +134,7 @@ impl<'a> Watch<'a> {
             let pause = match self.look().await {
                 Ok(news) => {
                     heard = clock::now_unix_ms();
+                    self.is_deaf = false;
                     self.show(None);
                     // On its way out, a creation that was cut short fails first.
                     let ends = !self.leaves || self.status.starts_with("DELETE_");
@@ -141,9 +147,15 @@ impl<'a> Watch<'a> {
                     }
                 }
                 Err(error) if is_passing(&error) => {
+                    let why = convert::words(&error);
                     if clock::now_unix_ms().saturating_sub(heard) > SILENCE {
-                        return End::Lost(convert::words(&error));
+                        return End::Lost(why);
                     }
+                    if !self.is_deaf {
+                        let told = format!("AWS is out of reach, and is asked again: {why}");
+                        tell("execute", Phase::Failed, &told);
+                    }
+                    self.is_deaf = true;
                     patience.refused()
                 }
                 Err(error) => return End::Lost(convert::words(&error)),
@@ -151,11 +163,24 @@ impl<'a> Watch<'a> {
             if clock::now_unix_ms().saturating_sub(self.begun) > LIMIT {
                 return End::Lost("it is not done after 90 minutes".to_owned());
             }
-            match interruption::wait(pause).await {
+            match self.wait(pause).await {
                 Wish::None => {}
                 Wish::Detach => return End::Detached,
                 Wish::Cancel => return End::Cancel,
             }
+        }
+    }
+
+    /// Waits, and lets the seconds pass that are shown.
+    async fn wait(&self, mut pause: u32) -> Wish {
+        loop {
+            let tick = pause.min(TICK);
+            let wish = interruption::wait(tick).await;
+            pause -= tick;
+            if pause == 0 || !matches!(wish, Wish::None) {
+                return wish;
+            }
+            self.show(None);
         }
     }
 
@@ -214,11 +239,14 @@ impl<'a> Watch<'a> {
                 let tree = Tree::new(format!("The stack of {resource}"), &addons)
                     .of(&id)
                     .below(&self.tree.line_id(&resource));
-                self.nested.push(Nested {
+                let mut nested = Nested {
                     resource,
                     stack,
                     tree,
-                });
+                };
+                // At once: what is around it may have ended already.
+                nested.look(self.since).await;
+                self.nested.push(nested);
             }
         }
         if self.environment.is_none()

@@ -29,7 +29,8 @@ pub(super) fn draw(items: &[Shown], width: usize, height: usize, colour: bool) -
     for failed in items.iter().filter(|shown| is_failure(&shown.item)) {
         lines.extend(
             failure(failed)
-                .into_iter()
+                .iter()
+                .flat_map(|line| wrapped(line, width))
                 .map(|line| paint(line, "31", colour)),
         );
     }
@@ -46,7 +47,7 @@ pub(super) fn draw(items: &[Shown], width: usize, height: usize, colour: bool) -
     for (depth, shown) in texts {
         lines.push(line(depth, &shown.item, longest, colour));
         for table in &shown.item.tables {
-            lines.extend(draw_table(table, 2 * depth + 2));
+            lines.extend(draw_table(table, 2 * depth + 2, width));
         }
     }
     let mut lines: Vec<String> = lines.into_iter().map(|line| cut(&line, width)).collect();
@@ -192,7 +193,7 @@ fn line(depth: usize, item: &Item, longest: usize, colour: bool) -> String {
     format!("{text}{padding}  {}{time}", paint(status, code, colour))
 }
 
-fn draw_table(table: &Table, indent: usize) -> Vec<String> {
+fn draw_table(table: &Table, indent: usize, width: usize) -> Vec<String> {
     let rows: Vec<Vec<String>> = std::iter::once(&table.columns)
         .filter(|columns| !columns.is_empty())
         .chain(&table.rows)
@@ -210,6 +211,12 @@ fn draw_table(table: &Table, indent: usize) -> Vec<String> {
         .collect();
     let pad = " ".repeat(indent);
     let mut lines = vec![format!("{pad}{}", printable(&table.title))];
+    // Sentences, which say least where they are cut.
+    if table.columns.is_empty() {
+        let sentences = rows.iter().map(|row| format!("{pad}  {}", row.join("  ")));
+        lines.extend(sentences.flat_map(|line| wrapped(&line, width)));
+        return lines;
+    }
     for row in &rows {
         let cells = row
             .iter()
@@ -277,6 +284,29 @@ fn paint(text: String, code: &str, colour: bool) -> String {
         true => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
         false => text,
     }
+}
+
+/// A line of words as several of at most so many characters, each as far in as the first and a little more. A word that is longer
+/// than a line stays whole.
+fn wrapped(line: &str, width: usize) -> Vec<String> {
+    let indent = line.len() - line.trim_start().len();
+    let mut lines = Vec::new();
+    let mut current = " ".repeat(indent);
+    let mut is_empty = true;
+    for word in line.split_whitespace() {
+        let more = usize::from(!is_empty) + word.chars().count();
+        if !is_empty && current.chars().count() + more > width {
+            lines.push(std::mem::replace(&mut current, " ".repeat(indent + 2)));
+            is_empty = true;
+        }
+        if !is_empty {
+            current.push(' ');
+        }
+        current.push_str(word);
+        is_empty = false;
+    }
+    lines.push(current);
+    lines
 }
 
 /// At most so many characters; colours count for nothing.
@@ -362,6 +392,27 @@ mod tests {
                 .iter()
                 .all(|line| cut(line, 30) == *line)
         );
+    }
+
+    #[test]
+    fn reasons_are_wrapped_and_never_cut() {
+        let mut failed = broken();
+        let reason = "CannotPullContainerError: pull image manifest has been retried 5 time(s)";
+        failed.item.reasons = vec![reason.to_owned()];
+        failed.item.tables = vec![Table {
+            title: "Latest failure event".to_owned(),
+            columns: Vec::new(),
+            rows: vec![vec![reason.to_owned()]],
+        }];
+        let drawn = draw(&[failed], 40, 40, false);
+        assert!(
+            drawn.iter().all(|line| line.chars().count() <= 40),
+            "{drawn:#?}"
+        );
+        let all = drawn.join(" ");
+        let words: Vec<&str> = all.split_whitespace().collect();
+        assert_eq!(words.join(" ").matches(reason).count(), 2, "{drawn:#?}");
+        assert_eq!(wrapped("  a b", 3), ["  a", "    b"]);
     }
 
     #[test]

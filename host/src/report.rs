@@ -345,13 +345,13 @@ impl Reporter {
         self.format == Format::Text && io::stdin().is_terminal() && self.live
     }
 
-    /// Asks a question that only `y` or `yes` affirms.
+    /// Asks a question, which says so itself (`[y/N]`), that only `y` or `yes` affirms.
     pub fn ask(&self, question: &str) -> bool {
         self.make_room(
             &mut self.screen.lock().unwrap_or_else(PoisonError::into_inner),
             true,
         );
-        let _ = write!(io::stderr(), "{question} [y/N] ").and_then(|()| io::stderr().flush());
+        let _ = write!(io::stderr(), "{question} ").and_then(|()| io::stderr().flush());
         let mut answer = String::new();
         let read = io::stdin().lock().read_line(&mut answer);
         read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")

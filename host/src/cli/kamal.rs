@@ -135,7 +135,9 @@ fn answer(ground: Ground, face: Face, call: &Call, target: &Target) -> ExitCode 
         return carry_out(ground, face, call, target);
     }
     // Kamal asks, and goes on with `y` alone; plimsoll's own face asks for the plan anyway.
-    if face == Face::Plimsoll || ground.reporter.can_ask() && ground.reporter.ask(&question(call)) {
+    if face == Face::Plimsoll
+        || ground.reporter.can_ask() && ground.reporter.ask(&format!("{} [y/N]", question(call)))
+    {
         return carry_out(ground, face, call, target);
     }
     ground.reporter.data("Aborted\n");

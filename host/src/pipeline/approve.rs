@@ -17,8 +17,8 @@ pub fn approve(request: &Request, host: &Host, plan: Plan) -> Result<ApprovedPla
 /// As [`approve`].
 pub fn consent(request: &Request, host: &Host) -> Result<Consent, DeployError> {
     let (question, flag) = match request.diff {
-        true => ("Continue with the deployment?", "--diff-yes"),
-        false => ("Carry this out?", "--yes"),
+        true => ("Continue with the deployment? (y/N)", "--diff-yes"),
+        false => ("Carry this out? [y/N]", "--yes"),
     };
     if request.yes {
         host.listen()?;

@@ -92,7 +92,8 @@ pub(super) fn fits(
 /// Deploys what is ready, and says how it ended.
 pub(super) async fn carry_out(ready: &Ready, name: &str, kind: Kind) -> Result<(), DeployError> {
     let verdict = pipeline::deploy(&ready.request, &ready.host).await?;
-    outcome::tell(ready, name, kind, &verdict).await
+    outcome::tell(ready, name, kind, &verdict).await;
+    Ok(())
 }
 
 /// Runs a command that reaches AWS, with its runtime, to its exit code.
@@ -120,11 +121,34 @@ pub(super) fn run(
         Ok(()) => ExitCode::SUCCESS,
         Err(DeployError::Declined) => ExitCode::SUCCESS,
         Err(error) => {
-            reporter.error(&error.to_string(), &error.hints());
+            reporter.error(&in_words(&error), &error.hints());
             match error.is_interruption() {
                 true => ExitCode::from(130),
                 false => ExitCode::FAILURE,
             }
         }
+    }
+}
+
+/// With the state that is left: before a driver drives nothing is changed, and a driver says itself how far it came.
+fn in_words(error: &DeployError) -> String {
+    const NOTHING: &str = "nothing was changed";
+    let text = error.to_string();
+    let is_early = matches!(
+        error,
+        DeployError::Wire { .. }
+            | DeployError::Aws(_)
+            | DeployError::Project(_)
+            | DeployError::Sandbox(_)
+            | DeployError::NoImage { .. }
+            | DeployError::Overreach { .. }
+            | DeployError::Plan { .. }
+    );
+    if !is_early || text.contains(NOTHING) {
+        return text;
+    }
+    match text.split_once('\n') {
+        Some((first, rest)) => format!("{first}; {NOTHING}\n{rest}"),
+        None => format!("{text}; {NOTHING}"),
     }
 }

@@ -7,17 +7,11 @@ use serde_json::Value as Json;
 use super::Kind;
 use super::start::Ready;
 use crate::manifest::tree::Node;
-use crate::pipeline::DeployError;
-use crate::report::{Reporter, Verdict};
+use crate::report::Verdict;
 use crate::wire::aws::cloudformation::{Freshness, StackState};
 
 /// Says how it ended.
-pub(super) async fn tell(
-    ready: &Ready,
-    name: &str,
-    kind: Kind,
-    verdict: &Verdict,
-) -> Result<(), DeployError> {
+pub(super) async fn tell(ready: &Ready, name: &str, kind: Kind, verdict: &Verdict) {
     let reporter = &ready.host.reporter;
     let status = verdict
         .outputs
@@ -35,12 +29,12 @@ pub(super) async fn tell(
             if kind == Kind::Service && !ready.is_static_site() {
                 reporter.aside("Set --force to force an update for the service.");
             }
-            return Ok(());
+            return;
         }
         _ => {
             reporter.outcome(verdict, &verdict.text);
             warn_of_balancer(ready, name);
-            return Ok(());
+            return;
         }
     }
     warn_of_balancer(ready, name);
@@ -55,22 +49,28 @@ pub(super) async fn tell(
         &ready.gathered.environment,
         Some(name),
     );
-    let (around, state, template) = tokio::try_join!(
+    let looked_up = tokio::try_join!(
         aws.describe(around, Freshness::Now),
         aws.describe(&own, Freshness::Now),
         aws.template(&own, Freshness::Now),
-    )
-    .map_err(DeployError::Aws)?;
-    let deployed = Deployed::of(ready, name, around, state, template);
-    let actions = deployed.actions();
+    );
+    let actions = match looked_up {
+        Ok((around, state, template)) => {
+            Deployed::of(ready, name, around, state, template).actions()
+        }
+        Err(error) => {
+            // It is deployed all the same.
+            reporter.aside(&format!("Where it can be reached is not known: {error}"));
+            Vec::new()
+        }
+    };
     if !actions.is_empty() {
         text.push_str("\nRecommended follow-up action(s):");
         for action in actions {
             text.push_str(&format!("\n  - {action}"));
         }
     }
-    show(reporter, verdict, &text);
-    Ok(())
+    reporter.outcome(verdict, &text);
 }
 
 /// What surprises people whose network load balancer is older than that.
@@ -82,10 +82,6 @@ fn warn_of_balancer(ready: &Ready, name: &str) {
             "warning: since Copilot v1.33 a network load balancer has a security group, which an existing one can't get: one that was made before is made anew. Its domain name changes then; aliases follow it. Containers need to let in the balancer's security group only, not its subnets. See https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-security-groups.html",
         );
     }
-}
-
-fn show(reporter: &Reporter, verdict: &Verdict, text: &str) {
-    reporter.outcome(verdict, text);
 }
 
 /// What is deployed, as far as addresses follow from it.

@@ -93,7 +93,8 @@ async fn all(
         .collect();
     let ended = async |one: &One<'_>, verdict: &Verdict| {
         let (ready, kind) = &ready[one.name];
-        outcome::tell(ready, one.name, *kind, verdict).await
+        outcome::tell(ready, one.name, *kind, verdict).await;
+        Ok(())
     };
     let again = |left: &[Vec<&str>]| command(left, &chosen.environment, flags);
     several::deploy(&groups, ended, again).await

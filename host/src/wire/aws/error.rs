@@ -253,7 +253,7 @@ impl AwsError {
                 "set AWS_REGION, or `region` of the profile in ~/.aws/config (`aws configure set region us-west-2`)"
             }
             Why::Unreachable => {
-                "check this machine's network and proxy, the region's name, and AWS_ENDPOINT_URL if it is set"
+                "check this machine's network and proxy, the region's name, and AWS_ENDPOINT_URL if it is set; then run the same command again"
             }
             Why::Lost | Why::TimedOut => "run it again: what is already done is recognised",
             Why::Service => {
@@ -272,7 +272,6 @@ impl AwsError {
 impl fmt::Display for AwsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.why, self.code.as_str()) {
-            (Why::NoRegion | Why::NoCredentials | Why::NoCode, "") => f.write_str(&self.message),
             (Why::Expired, _) => write!(
                 f,
                 "{}: the credentials have expired ({})",

@@ -199,6 +199,16 @@ impl Repository {
     }
 }
 
+/// Which repository a hook runs in, and keys that nothing here asks for: a repository can name programs that git starts.
+const OF_OTHERS: [&str; 6] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+];
+
 async fn output(
     folder: &Path,
     arguments: &[&str],
@@ -212,7 +222,7 @@ async fn output(
         .kill_on_drop(true);
     // Messages are read, so they have to be in English. A hook's own repository is not the one asked about.
     git.env("LC_ALL", "C");
-    for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+    for variable in OF_OTHERS {
         git.env_remove(variable);
     }
     git.envs(environment.iter().copied());

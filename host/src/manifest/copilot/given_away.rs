@@ -68,7 +68,8 @@ impl GivenAway {
             return given;
         };
         let named = named_variables(&manifest.text);
-        let set = named.iter().filter_map(|name| {
+        let told = named.iter().filter(|name| !CREDENTIALS.contains(*name));
+        let set = told.filter_map(|name| {
             let value = process.get(*name)?;
             Some(((*name).to_owned(), value.clone()))
         });
@@ -97,6 +98,13 @@ impl GivenAway {
         given
     }
 }
+
+/// Variables that no manifest gets, whatever it names: templates are read by many.
+const CREDENTIALS: [&str; 3] = [
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+];
 
 /// Names in `${…}`.
 fn named_variables(text: &str) -> BTreeSet<&str> {

@@ -1,5 +1,6 @@
 //! A run with a home, cache and state of its own, that nothing outside of it sees.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -146,7 +147,12 @@ impl TestRun {
 
 /// The binary in a project's folder; nothing of the machine's own environment reaches it but PATH.
 pub fn plimsoll(home: &Path, folder: &Path) -> Command {
-    let mut plimsoll = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+    plimsoll_at(env!("CARGO_BIN_EXE_plimsoll"), home, folder)
+}
+
+/// The same by another program that calls it: a symbolic link, a terminal.
+pub fn plimsoll_at(program: impl AsRef<OsStr>, home: &Path, folder: &Path) -> Command {
+    let mut plimsoll = Command::new(program);
     plimsoll
         .current_dir(folder)
         .env_clear()

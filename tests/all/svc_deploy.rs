@@ -7,7 +7,10 @@
 //! * [`hostile`]: a renderer that wants more than the manifest names.
 //! * [`images`]: built and pushed to a real registry, with functions that node runs.
 //! * [`refused`]: what stops a deploy before it changes anything.
+//! * [`kinds`]: what only some types of workloads have.
+//! * [`secrets`]: credentials reach nobody.
 //! * [`several`]: several workloads, planned together and deployed in groups.
+//! * [`terminal`]: what somebody at a terminal sees and answers.
 //! * [`unchanged`]: stacks that Copilot has made, and workloads that nobody changed since.
 
 mod assets;
@@ -16,8 +19,11 @@ mod failures;
 mod flags;
 mod hostile;
 mod images;
+mod kinds;
 mod refused;
+mod secrets;
 mod several;
+mod terminal;
 mod unchanged;
 
 use std::fs;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_double::{Options, Rule, Trouble};
 
-use super::{Stage, service};
+use super::{PATIENCE, Said, Stage, service};
 
 const SVC: [&str; 7] = ["svc", "deploy", "-n", "api", "-e", "test", "--yes"];
 const STACK: &str = "shop-test-api";
@@ -21,15 +21,47 @@ fn changed_with(options: Options) -> Stage {
     stage
 }
 
+/// How a failure must end: what caused it, what is left, and the command that goes on.
+struct Ending<'a> {
+    cause: &'a [&'a str],
+    state: &'a [&'a str],
+    next: &'a str,
+}
+
+impl Ending<'_> {
+    fn is_told_by(&self, said: &Said) {
+        said.holds(self.cause);
+        said.holds(self.state);
+        let hints: Vec<&str> = said
+            .stderr
+            .lines()
+            .filter(|line| line.starts_with("hint: "))
+            .collect();
+        assert!(
+            hints.join("\n").contains(self.next),
+            "no `{}` in {hints:?}: {said}",
+            self.next
+        );
+    }
+}
+
+/// What a failed update leaves.
+const BACK: [&str; 1] = ["UPDATE_ROLLBACK_COMPLETE: it is as it was before this deploy"];
+/// What a failure before it leaves.
+const UNTOUCHED: [&str; 1] = ["it is as it was before this deploy"];
+const AGAIN: &str = "svc deploy --name api --env test";
+const LOG: &str = "aws logs tail /copilot/shop-test-api";
+
 /// Tasks of the new revision fail; the circuit breaker and CloudFormation go back.
-fn tasks_fail(trouble: Trouble, cause: &[&str]) {
+fn tasks_fail(trouble: Trouble, cause: &[&str], next: &str) {
     let stage = changed();
     stage
         .double
         .rule(Rule::tasks("*", trouble).of("shop-test-api:2"));
     let said = stage.fail(&SVC);
-    said.holds(cause);
-    said.holds(&["UPDATE_ROLLBACK_COMPLETE", "hint:"]);
+    let state = &BACK;
+    Ending { cause, state, next }.is_told_by(&said);
+    said.holds(&["copilot/api/manifest.yml:"]);
     assert_eq!(stage.status(STACK), "UPDATE_ROLLBACK_COMPLETE");
     stage.double.forget_rules();
     stage.succeed(&SVC).holds(&["Deployed service api."]);
@@ -37,40 +69,70 @@ fn tasks_fail(trouble: Trouble, cause: &[&str]) {
 
 #[test]
 fn an_image_that_is_not_there() {
-    tasks_fail(Trouble::CannotPull, &["CannotPullContainer", "nginx:1.27"]);
+    let cause = ["the image can't be pulled", "nginx:1.27: not found"];
+    tasks_fail(Trouble::CannotPull, &cause, AGAIN);
 }
 
 #[test]
 fn a_container_that_exits() {
-    tasks_fail(
-        Trouble::Exits(42),
-        &["Essential container in task exited", "42"],
-    );
+    let cause = ["container api exited with code 42"];
+    tasks_fail(Trouble::Exits(42), &cause, LOG);
 }
 
 #[test]
 fn a_health_check_that_fails() {
-    tasks_fail(Trouble::Unhealthy, &["health check"]);
+    let cause = ["a container does not pass its own health check"];
+    tasks_fail(Trouble::Unhealthy, &cause, LOG);
+}
+
+#[test]
+fn a_health_check_of_the_load_balancer_that_fails() {
+    let stage = Stage::new();
+    let web = ["svc", "deploy", "-n", "web", "-e", "test", "--yes"];
+    stage.succeed(&web);
+    let manifest = std::fs::read_to_string(stage.workspace.join("copilot/web/manifest.yml"));
+    stage.write(
+        "copilot/web/manifest.yml",
+        &manifest.unwrap().replace("memory: 512", "memory: 1024"),
+    );
+    let codes = Trouble::FailsTargetCheck("Health checks failed with these codes: [502]".into());
+    stage
+        .double
+        .rule(Rule::tasks("*", codes).of("shop-test-web:2"));
+    Ending {
+        cause: &["tasks don't pass the load balancer's health check"],
+        state: &BACK,
+        next: "aws logs tail /copilot/shop-test-web",
+    }
+    .is_told_by(&stage.fail(&web));
 }
 
 #[test]
 fn a_secret_that_is_missing() {
     let missing = Trouble::SecretMissing("/copilot/shop/test/secrets/TOKEN".to_owned());
-    tasks_fail(missing, &["/copilot/shop/test/secrets/TOKEN"]);
+    let cause = ["a secret is missing", "/copilot/shop/test/secrets/TOKEN"];
+    tasks_fail(missing, &cause, "copilot secret init");
 }
 
 #[test]
 fn a_secret_that_the_role_may_not_read() {
     let denied = Trouble::SecretDenied("/copilot/shop/test/secrets/TOKEN".to_owned());
-    tasks_fail(
-        denied,
-        &["/copilot/shop/test/secrets/TOKEN", "not authorized"],
-    );
+    let cause = ["the execution role may not read a secret", "not authorized"];
+    let next = "aws ssm add-tags-to-resource --resource-type Parameter --resource-id /copilot/shop/test/secrets/TOKEN";
+    tasks_fail(denied, &cause, next);
 }
 
 #[test]
 fn a_quota_that_is_used_up() {
-    tasks_fail(Trouble::Quota("vCPUs".to_owned()), &["vCPUs"]);
+    let cause = ["a quota of the account is used up", "vCPUs"];
+    let next = "aws service-quotas list-service-quotas";
+    tasks_fail(Trouble::Quota("vCPUs".to_owned()), &cause, next);
+}
+
+#[test]
+fn an_alarm_that_goes_off() {
+    let cause = ["an alarm stopped the deployment"];
+    tasks_fail(Trouble::Alarm, &cause, "deployment.rollback_alarms");
 }
 
 #[test]
@@ -81,12 +143,12 @@ fn a_circuit_breaker_that_triggers_at_the_first_deployment() {
         ..Options::default()
     });
     stage.double.rule(Rule::tasks("*", Trouble::Exits(1)));
-    let said = stage.fail(&SVC);
-    said.holds(&[
-        "Essential container in task exited",
-        "ROLLBACK_COMPLETE",
-        "hint:",
-    ]);
+    Ending {
+        cause: &["container api exited with code 1"],
+        state: &["ROLLBACK_COMPLETE: nothing of it runs; the next deploy deletes what is left and makes it anew"],
+        next: LOG,
+    }
+    .is_told_by(&stage.fail(&SVC));
     assert_eq!(stage.status(STACK), "ROLLBACK_COMPLETE");
 }
 
@@ -115,8 +177,15 @@ fn calls_that_are_throttled() {
     stage
         .double
         .rule(Rule::request("cloudformation", "CreateChangeSet").throttled());
-    let said = stage.fail(&SVC);
-    said.holds(&["CreateChangeSet", "hint:"]);
+    Ending {
+        cause: &[
+            "CreateChangeSet",
+            "too many requests after all retries: Rate exceeded",
+        ],
+        state: &UNTOUCHED,
+        next: "wait a minute, then run the same command again",
+    }
+    .is_told_by(&stage.fail(&SVC));
     assert_eq!(stage.status(STACK), "UPDATE_COMPLETE");
 }
 
@@ -131,23 +200,42 @@ fn a_rollback_that_fails() {
             .fails("the cluster is gone")
             .times(1),
     );
-    let said = stage.fail(&SVC);
-    said.holds(&["UPDATE_ROLLBACK_FAILED", "continue-update-rollback"]);
+    Ending {
+        cause: &["container api exited with code 1"],
+        state: &["UPDATE_ROLLBACK_FAILED: it is half done"],
+        next: "aws cloudformation continue-update-rollback --stack-name shop-test-api",
+    }
+    .is_told_by(&stage.fail(&SVC));
     assert_eq!(stage.status(STACK), "UPDATE_ROLLBACK_FAILED");
 }
 
 #[test]
-fn a_stack_that_becomes_busy_at_the_last_moment() {
+fn a_stack_that_is_busy() {
     let stage = changed();
-    let why = format!("Stack:{STACK} is in UPDATE_IN_PROGRESS state and can not be updated.");
     stage
         .double
-        .rule(Rule::request("cloudformation", "CreateChangeSet").refused(
-            400,
-            "ValidationError",
-            &why,
-        ));
-    stage.fail(&SVC).holds(&["UPDATE_IN_PROGRESS", "hint:"]);
+        .set_stack_status(STACK, "UPDATE_IN_PROGRESS", "somebody else");
+    Ending {
+        cause: &[
+            "stack shop-test-api is being updated (UPDATE_IN_PROGRESS) and cannot be deployed to",
+        ],
+        state: &["somebody else"],
+        next: "wait until it is done, then run this again: `aws cloudformation describe-stacks",
+    }
+    .is_told_by(&stage.fail(&SVC));
+    // Or becomes it at the last moment.
+    stage.double.set_stack_status(STACK, "CREATE_COMPLETE", "");
+    let why = format!("Stack:{STACK} is in UPDATE_IN_PROGRESS state and can not be updated.");
+    let refused = Rule::request("cloudformation", "CreateChangeSet");
+    stage
+        .double
+        .rule(refused.refused(400, "ValidationError", &why));
+    Ending {
+        cause: &["UPDATE_IN_PROGRESS state and can not be updated"],
+        state: &UNTOUCHED,
+        next: "somebody else changes the stack: wait until that is done (`aws cloudformation describe-stack-events`",
+    }
+    .is_told_by(&stage.fail(&SVC));
 }
 
 #[test]
@@ -157,8 +245,12 @@ fn keys_that_have_expired() {
     stage
         .double
         .rule(Rule::request("*", "*").refused(403, "ExpiredToken", why));
-    let said = stage.fail(&SVC);
-    said.holds(&["expired", "hint:"]);
+    Ending {
+        cause: &["the credentials have expired", why],
+        state: &["nothing was changed"],
+        next: "aws sso login",
+    }
+    .is_told_by(&stage.fail(&SVC));
     assert_eq!(stage.status(STACK), "CREATE_COMPLETE");
 }
 
@@ -174,8 +266,12 @@ fn keys_that_expire_while_the_stack_is_changing() {
             .refused(403, "ExpiredToken", why)
             .after(1),
     );
-    let said = stage.fail(&SVC);
-    said.holds(&["expired", STACK, "hint:"]);
+    Ending {
+        cause: &["the credentials have expired"],
+        state: &["shop-test-api: it goes on"],
+        next: "aws cloudformation describe-stack-events --stack-name shop-test-api",
+    }
+    .is_told_by(&stage.fail(&SVC));
 }
 
 #[test]
@@ -185,7 +281,12 @@ fn no_region() {
     command.env_remove("AWS_REGION");
     let said = super::said(command);
     assert_eq!(said.code, Some(1), "{said}");
-    said.holds(&["region", "AWS_REGION", "hint:"]);
+    Ending {
+        cause: &["failed to reach AWS: nothing says which AWS region to use"],
+        state: &["nothing was changed"],
+        next: "set AWS_REGION",
+    }
+    .is_told_by(&said);
     assert_eq!(stage.double.requests().len(), 0);
 }
 
@@ -198,7 +299,12 @@ fn no_credentials() {
         .env_remove("AWS_SECRET_ACCESS_KEY");
     let said = super::said(command);
     assert_eq!(said.code, Some(1), "{said}");
-    said.holds(&["credentials", "hint:"]);
+    Ending {
+        cause: &["credentials"],
+        state: &["nothing was changed"],
+        next: "aws sso login",
+    }
+    .is_told_by(&said);
 }
 
 #[test]
@@ -222,7 +328,45 @@ fn a_connection_that_is_cut_in_the_middle() {
     // More often than the SDK tries by itself.
     let cut = Rule::request("cloudformation", "DescribeStackEvents").dropped();
     stage.double.rule(cut.after(1).times(12));
-    stage.succeed(&SVC).holds(&["Deployed service api."]);
+    stage.succeed(&SVC).holds(&[
+        "AWS is out of reach, and is asked again",
+        "Deployed service api.",
+    ]);
+    // While it is asked to change: nobody knows whether it heard.
+    stage.double.forget_rules();
+    stage.write("copilot/api/manifest.yml", &service("four"));
+    stage
+        .double
+        .rule(Rule::request("cloudformation", "ExecuteChangeSet").dropped());
+    Ending {
+        cause: &["ExecuteChangeSet", "the connection to AWS was lost"],
+        state: &["shop-test-api: whether it changes is not known"],
+        next: "aws cloudformation describe-stack-events --stack-name shop-test-api",
+    }
+    .is_told_by(&stage.fail(&SVC));
+}
+
+#[test]
+fn a_connection_that_does_not_come_back() {
+    let stage = changed();
+    stage
+        .double
+        .rule(Rule::resource(STACK, "TaskDefinition", "UPDATE").delayed(Duration::from_secs(20)));
+    let cut = Rule::request("cloudformation", "DescribeStackEvents").dropped();
+    stage.double.rule(cut.after(1));
+    Ending {
+        cause: &[
+            "what becomes of stack shop-test-api is not known",
+            "the connection to AWS was lost",
+        ],
+        state: &["shop-test-api: it goes on"],
+        next: "watch it: `aws cloudformation describe-stack-events --stack-name shop-test-api",
+    }
+    .is_told_by(&stage.fail(&SVC));
+    assert_eq!(
+        stage.double.wait(STACK, PATIENCE).unwrap(),
+        "UPDATE_COMPLETE"
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ use aws_double::seed::Application;
 use aws_double::{Options, Rule};
 
 use super::{Said, Stage};
+use crate::support::Folder;
 
 /// `examples/copilot` as somebody's own repository, with something to put into its images; `None` where nothing can be built.
 fn example() -> Option<Stage> {
@@ -142,8 +143,98 @@ fn a_push_that_is_refused_changes_no_stack() {
     refused(&stage).holds(&[
         "demo/api",
         "not authorized to perform: ecr:InitiateLayerUpload",
+        "nothing was changed",
         "hint:",
     ]);
+}
+
+#[test]
+fn a_disk_that_is_full_changes_no_stack() {
+    let Some(stage) = example() else { return };
+    // More than the Engine's disk holds.
+    let disk = Folder::new();
+    let Some(engine) = SmallEngine::start(&disk) else {
+        println!("skipped: no Engine of its own on a small disk here");
+        return;
+    };
+    stage.write("bin/hello", &"a program of some size\n".repeat(3_000_000));
+    let mut command = stage.command(&["svc", "deploy", "-n", "api", "-e", "test", "--yes"]);
+    command.env("DOCKER_HOST", engine.address());
+    let said = super::said(command);
+    stage.shows_no_secret(&said);
+    assert_eq!(said.code, Some(1), "{said}");
+    said.holds(&[
+        "is full",
+        "no space left on device",
+        "nothing was changed",
+        "docker system prune",
+    ]);
+    assert_eq!(stage.double.count("cloudformation", "CreateChangeSet"), 0);
+    assert_eq!(stage.status("demo-test-api"), "");
+}
+
+/// An Engine whose disk is a small piece of memory. Only root can make one.
+struct SmallEngine<'a> {
+    disk: &'a Folder,
+    process: std::process::Child,
+}
+
+impl<'a> SmallEngine<'a> {
+    fn start(disk: &'a Folder) -> Option<Self> {
+        let path = disk.path();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=48m", "tmpfs"])
+            .arg(path)
+            .status();
+        if !mounted.is_ok_and(|status| status.success()) {
+            return None;
+        }
+        let log = fs::File::create(path.join("log")).unwrap();
+        let process = Command::new("dockerd")
+            .arg("--host")
+            .arg(format!("unix://{}", path.join("socket").display()))
+            .arg("--data-root")
+            .arg(path.join("data"))
+            .arg("--exec-root")
+            .arg(path.join("run"))
+            .arg("--pidfile")
+            .arg(path.join("pid"))
+            .args(["--bridge=none", "--iptables=false", "--ip6tables=false"])
+            .stdin(std::process::Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .ok()?;
+        let engine = Self { disk, process };
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < std::time::Duration::from_secs(60) {
+            let answers = Command::new("docker")
+                .args(["--host", &engine.address(), "version"])
+                .output();
+            if answers.is_ok_and(|output| output.status.success()) {
+                return Some(engine);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        let log = fs::read_to_string(path.join("log")).unwrap_or_default();
+        panic!("the Engine does not answer: {log}");
+    }
+
+    fn address(&self) -> String {
+        format!("unix://{}", self.disk.path().join("socket").display())
+    }
+}
+
+impl Drop for SmallEngine<'_> {
+    fn drop(&mut self) {
+        let pid = self.process.id().to_string();
+        let _ = Command::new("kill").arg(&pid).status();
+        let _ = self.process.wait();
+        let _ = Command::new("umount")
+            .arg("-l")
+            .arg(self.disk.path())
+            .status();
+    }
 }
 
 #[test]

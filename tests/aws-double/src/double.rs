@@ -11,6 +11,7 @@ use lab::aws::name::{For, Name};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
+use crate::cloudformation::Template;
 use crate::control;
 use crate::record::Request;
 use crate::registry::Registry;
@@ -262,6 +263,29 @@ impl Double {
         let state = self.world.state();
         let stack = state.stacks.iter().rev().find(|stack| stack.name == name);
         stack.map_or_else(Vec::new, |stack| stack.version.tags.clone())
+    }
+
+    /// A stack's template, as it was given.
+    pub fn stack_template(&self, name: &str) -> Option<String> {
+        let state = self.world.state();
+        let stack = state.stacks.iter().rev().find(|stack| stack.name == name)?;
+        let template = stack.version.template.as_ref()?;
+        Some(template.body.clone())
+    }
+
+    /// Another text in a stack's template, as if that had been deployed.
+    pub fn rewrite_stack(&self, name: &str, from: &str, to: &str) {
+        let mut state = self.world.state();
+        let mut newest_first = state.stacks.iter_mut().rev();
+        let stack = newest_first.find(|stack| stack.name == name);
+        let version = &mut stack.expect("the stack exists").version;
+        let template = version.template.as_ref().expect("it was deployed");
+        let body = template.body.replace(from, to);
+        version.template = Some(Template::read(&body).expect("it is still a template"));
+        for resource in &mut version.resources {
+            let text = resource.properties.to_string().replace(from, to);
+            resource.properties = serde_json::from_str(&text).expect("it is still JSON");
+        }
     }
 
     /// The value of a stack's parameter.

@@ -115,6 +115,8 @@ pub enum Trouble {
     Quota(String),
     /// Tasks stay pending for ever.
     Pending,
+    /// An alarm goes off that ends the deployment.
+    Alarm,
 }
 
 /// A name, or a name with `*` in it.

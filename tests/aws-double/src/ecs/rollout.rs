@@ -242,24 +242,29 @@ async fn fail(
             }
         }
     }
+    let by_alarm = *trouble == Trouble::Alarm;
     let mut failed = 0;
     with(world, arn, deployment, |_, it| {
-        it.failed += 1;
+        it.failed += u64::from(!by_alarm);
         it.pending = 0;
         failed = it.failed;
     });
     let Some(breaker) = service
         .breaker
-        .filter(|_| failed >= threshold(service.desired))
+        .filter(|_| by_alarm || failed >= threshold(service.desired))
     else {
         return false;
+    };
+    let why = match by_alarm {
+        true => "alarm detected.",
+        false => "tasks failed to start.",
     };
     let back = service.stable.clone().filter(|_| breaker.rolls_back);
     {
         let mut state = world.state();
         if let Some(service) = state.ecs.service_mut(arn) {
             service.say(format_args!(
-                "(deployment {deployment}) deployment failed: tasks failed to start."
+                "(deployment {deployment}) deployment failed: {why}"
             ));
             if back.is_some() {
                 let old = service
@@ -274,7 +279,10 @@ async fn fail(
     }
     with(world, arn, deployment, |_, it| {
         it.rollout = Rollout::Failed;
-        it.reason = "ECS deployment circuit breaker: tasks failed to start.".to_owned();
+        it.reason = match by_alarm {
+            true => format!("ECS deployment failed: {why}"),
+            false => format!("ECS deployment circuit breaker: {why}"),
+        };
     });
     if let Some(definition) = back {
         deploy(world, arn, &definition);

@@ -168,7 +168,7 @@ pub(super) fn ending(
                 None,
             )
         }
-        Trouble::Quota(_) | Trouble::Pending => return None,
+        Trouble::Quota(_) | Trouble::Pending | Trouble::Alarm => return None,
     };
     Some(Ending {
         at: std::time::SystemTime::now(),
@@ -194,7 +194,8 @@ pub(super) fn event(trouble: &Trouble, task: &str, service: &Service) -> Option<
         | Trouble::Exits(_)
         | Trouble::SecretMissing(_)
         | Trouble::SecretDenied(_)
-        | Trouble::Pending => None,
+        | Trouble::Pending
+        | Trouble::Alarm => None,
     }
 }
 

@@ -47,6 +47,8 @@ pub struct Interrupt {
     asking: Arc<Mutex<()>>,
     /// The last press whose answer this run has heard.
     told: Arc<AtomicU32>,
+    /// It was SIGTERM.
+    terminated: Arc<AtomicBool>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,6 +70,7 @@ impl Default for Interrupt {
             pressed: Arc::default(),
             asking: Arc::default(),
             told: Arc::default(),
+            terminated: Arc::default(),
         }
     }
 }
@@ -182,6 +185,14 @@ impl Interrupt {
         }
     }
 
+    /// Exit code of a run that was interrupted: 128 and the signal's number, as a shell has it.
+    pub fn exit_code(&self) -> u8 {
+        match self.terminated.load(Ordering::SeqCst) {
+            true => 143,
+            false => 130,
+        }
+    }
+
     /// Returns once the level is reached.
     pub async fn reached(&self, level: Level) {
         let mut seen = self.level.subscribe();
@@ -203,7 +214,10 @@ impl Interrupt {
                 let settling = this.level() == Level::Settle;
                 tokio::select! {
                     _ = int.recv() => this.raise(),
-                    _ = term.recv() => this.raise(),
+                    _ = term.recv() => {
+                        this.terminated.store(true, Ordering::SeqCst);
+                        this.raise();
+                    }
                     () = tokio::time::sleep(SETTLE), if settling => this.raise(),
                 }
             }

@@ -13,6 +13,9 @@ use super::start;
 use crate::pipeline::{DeployError, Goal, Host, Request, deploy};
 use crate::report::{Event, Format, Reporter, Verbosity, Verdict};
 
+/// Exit code after Ctrl-C.
+const INTERRUPTED: u8 = 130;
+
 /// Runs a command to its exit code.
 pub(super) fn run(
     runtime: fn() -> io::Result<Runtime>,
@@ -89,6 +92,7 @@ impl Ground {
         wanted: &Wanted,
         path: impl AsyncFnOnce(&Request, &Host) -> Result<Option<Verdict>, DeployError>,
     ) -> ExitCode {
+        let mut interrupted = INTERRUPTED;
         let result = self.runtime.block_on(async {
             let (request, host) = start::start(
                 goal,
@@ -99,11 +103,13 @@ impl Ground {
             )
             .await?;
             self.log(&request, &host)?;
-            path(&request, &host).await
+            let result = path(&request, &host).await;
+            interrupted = host.interrupt.exit_code();
+            result
         });
         let failure = result.as_ref().err().map(ToString::to_string);
         self.reporter.end_log(failure.as_deref());
-        self.end(result)
+        self.end_as(result, interrupted)
     }
 
     /// Opens the log that the project wants of commands that change something.
@@ -127,6 +133,10 @@ impl Ground {
 
     /// Says how it ended.
     pub(super) fn end(self, result: Result<Option<Verdict>, DeployError>) -> ExitCode {
+        self.end_as(result, INTERRUPTED)
+    }
+
+    fn end_as(self, result: Result<Option<Verdict>, DeployError>, interrupted: u8) -> ExitCode {
         // Calls that outlived an interruption are in the journal as begun; nobody waits for them.
         self.runtime.shutdown_background();
         match result {
@@ -137,10 +147,9 @@ impl Ground {
                 ExitCode::SUCCESS
             }
             Err(error) => {
-                let code = if matches!(error, DeployError::Interrupted(_)) {
-                    130
-                } else {
-                    1
+                let code = match matches!(error, DeployError::Interrupted(_)) {
+                    true => interrupted,
+                    false => 1,
                 };
                 fail(&self.reporter, &error.to_string(), &error.hints(), code)
             }

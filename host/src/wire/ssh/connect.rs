@@ -150,7 +150,8 @@ async fn dial(settings: &Settings, config: &SshConfig) -> Result<Stream, WireErr
     for address in addresses {
         match timeout(settings.connect_timeout, network::tcp(address)).await {
             Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => why = plain(&error),
+            // As Ruby says it, and scripts around Kamal look for it.
+            Ok(Err(error)) => why = format!("{} - connect(2) for {host}:{port}", plain(&error)),
             Err(_) => {
                 why = format!(
                     "no answer within {} s",
@@ -172,7 +173,7 @@ fn plain(error: &io::Error) -> String {
     let text = text.split(" (os error").next().unwrap_or(&text);
     text.strip_prefix("failed to lookup address information: ")
         .unwrap_or(text)
-        .to_lowercase()
+        .to_owned()
 }
 
 async fn greet<S>(

@@ -72,6 +72,13 @@ pub(crate) fn name_registry(call: &Call, image: &str, status: u16, message: &str
             refusal,
             message: as_docker_says(call, message.trim()),
         },
+        // It may be the image that isn't there, or the way to it: the words say more than the number.
+        None if status == 404 => WireError::Remote {
+            place: call.place.clone(),
+            what: call.what.clone(),
+            status,
+            message: as_docker_says(call, message.trim()),
+        },
         None => name(call, status, message),
     }
 }

@@ -171,9 +171,22 @@ impl Deploy {
                     .collect();
                 let why = said.first().copied().unwrap_or("the proxy gives no reason");
                 let why = why.trim_start_matches("Error: ");
-                let probes = self.probes(host, &boot.role).await;
+                let (probes, gone) = join(
+                    self.probes(host, &boot.role),
+                    self.is_gone(host, &boot.container),
+                )
+                .await;
+                let message = match gone {
+                    true => format!(
+                        "Failed to get endpoint for {} on {host}, did the container boot?",
+                        boot.role
+                    ),
+                    false => {
+                        format!("{} on {host} did not become healthy: {why}", boot.container)
+                    }
+                };
                 Err(Unready::Said {
-                    message: format!("{} on {host} did not become healthy: {why}", boot.container),
+                    message,
                     details: said
                         .into_iter()
                         .map(str::to_owned)
@@ -191,6 +204,12 @@ impl Deploy {
                 Err(_) => Err(Unready::InDoubt(error)),
             },
         }
+    }
+
+    /// Whether a container is not there any more.
+    async fn is_gone(&self, host: &str, container: &str) -> bool {
+        let look = async { self.world.engine(host).await?.inspect(container).await };
+        matches!(look.await, Ok(None))
     }
 
     /// What the proxy saw of the new container; nothing where its log can't be read.

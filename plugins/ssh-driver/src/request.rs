@@ -28,7 +28,8 @@
 //! | `server bootstrap`, `remove`, `registry login`, `registry logout` | |
 //!
 //! `reboot` (true or false): said as `kamal`. Containers boot even where they run as configured already, as Kamal's always
-//! do (`redeploy`, `rollback` and `app boot` imply that), and an accessory that there is not is no error. `lock-held` (true or false): the lock is taken by whoever calls, and left alone.
+//! do (`redeploy`, `rollback` and `app boot` imply that), an accessory that there is not is no error, and the
+//! lock is taken though there is nothing to bootstrap. `lock-held` (true or false): the lock is taken by whoever calls, and left alone.
 //!
 //! Everything that takes the deploy lock also has `lock-wait` (true or false), `lock-wait-timeout` and
 //! `lock-wait-interval` (seconds; 900 and 15).

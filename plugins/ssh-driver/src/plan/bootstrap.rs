@@ -29,7 +29,8 @@ pub fn plan(input: &Input<'_>, hosts: &[&str]) -> Result<Vec<Step>, Refusal> {
 /// `server bootstrap`.
 pub fn command(input: &Input<'_>) -> Result<Proposal, Refusal> {
     let steps = plan(input, &input.desired.meant_hosts())?;
-    if steps.is_empty() {
+    // Kamal takes its lock all the same.
+    if steps.is_empty() && !input.request.reboot {
         return Ok(Proposal::default());
     }
     Ok(Proposal {

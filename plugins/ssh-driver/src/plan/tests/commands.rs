@@ -602,6 +602,16 @@ fn hosts_of_accessories_alone_are_pruned_by_setup_and_prune_and_left_alone_by_de
 }
 
 #[test]
+fn bootstrap_has_nothing_to_do_where_docker_is_but_takes_the_lock_as_kamal() {
+    let (desired, facts) = with_a_database_host();
+    for (reboot, expected) in [(false, vec![]), (true, vec![LOCK, UNLOCK])] {
+        let request = json!({"command": "server bootstrap", "reboot": reboot});
+        let proposal = asked(&request, &desired, &facts, &[]).expect("a plan");
+        assert_eq!(told(&proposal.steps), expected);
+    }
+}
+
+#[test]
 fn setup_installs_docker_and_boots_accessories() {
     let desired = with_accessory(|_| {});
     let without = |root: bool| HostFacts {

@@ -83,21 +83,23 @@ async fn pull(call: &Call) -> Answer {
         .fault("login", &call.host, "")
         .filter(|_| call.login.is_some());
     let unlabelled = call.world.fault("label_check", &call.host, &reference);
-    let failed = fault.is_some() || login.is_some();
-    call.saw(What::Pulled {
-        image: reference.clone(),
-        login: call.login.clone(),
-        failed,
-    });
+    let failed = fault.is_some();
+    // Who is not let in pulls nothing.
     if let Some(fault) = login {
         return fail(
             500,
             &fault.by_the_engine("unauthorized: incorrect username or password"),
         );
     }
+    call.saw(What::Pulled {
+        image: reference.clone(),
+        login: call.login.clone(),
+        failed,
+    });
     if let Some(fault) = fault {
+        let status = if fault.message.is_some() { 500 } else { 404 };
         return fail(
-            404,
+            status,
             &fault.by_the_engine(&format!(
                 "manifest for {reference} not found: manifest unknown: manifest unknown"
             )),

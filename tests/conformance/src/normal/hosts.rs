@@ -200,6 +200,8 @@ fn proxy(facts: &Facts<'_>, host: &str) -> Json {
             }
             What::Inspected { name } if name == PROXY => looked = true,
             What::Proxy { words, ok } => match words.get(1).map(String::as_str) {
+                // To what has vanished there is no way.
+                Some("deploy") if !*ok && !is_there(facts, host, words) => {}
                 Some("deploy") => lists
                     .entry("deploy")
                     .or_default()
@@ -238,6 +240,21 @@ fn proxy(facts: &Facts<'_>, host: &str) -> Json {
         entry.insert(key.to_owned(), Json::Array(list));
     }
     Json::Object(entry)
+}
+
+/// Whether the container that a `kamal-proxy deploy` means is on the host.
+fn is_there(facts: &Facts<'_>, host: &str, words: &[String]) -> bool {
+    let targets = words
+        .iter()
+        .filter_map(|word| word.strip_prefix("--target="));
+    let names = targets.map(|target| target.rsplit_once(':').map_or(target, |(name, _)| name));
+    let here = facts.inner.hosts.get(host);
+    names.into_iter().any(|name| {
+        here.is_some_and(|here| {
+            let mut containers = here.containers.iter();
+            containers.any(|c| c.id.starts_with(name) || c.name == name)
+        })
+    })
 }
 
 /// A `kamal-proxy deploy`.

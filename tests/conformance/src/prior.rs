@@ -46,7 +46,7 @@ impl Prior {
             .iter()
             .find_map(|document| match &document.body {
                 Body::Release(release) => Some(release.app_directory()),
-                _ => None,
+                Body::Role(_) | Body::Proxy(_) | Body::Accessory(_) | Body::Settings(_) => None,
             });
         let roles = output.documents.into_iter().filter_map(|document| {
             let Body::Role(role) = document.body else {

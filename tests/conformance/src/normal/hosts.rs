@@ -247,9 +247,9 @@ fn is_there(facts: &Facts<'_>, host: &str, words: &[String]) -> bool {
     let targets = words
         .iter()
         .filter_map(|word| word.strip_prefix("--target="));
-    let names = targets.map(|target| target.rsplit_once(':').map_or(target, |(name, _)| name));
+    let mut names = targets.map(|target| target.rsplit_once(':').map_or(target, |(name, _)| name));
     let here = facts.inner.hosts.get(host);
-    names.into_iter().any(|name| {
+    names.any(|name| {
         here.is_some_and(|here| {
             let mut containers = here.containers.iter();
             containers.any(|c| c.id.starts_with(name) || c.name == name)

@@ -152,7 +152,9 @@ impl<'a> Watch<'a> {
                         return End::Lost(why);
                     }
                     if !self.is_deaf {
-                        let told = format!("AWS is out of reach, and is asked again: {why}");
+                        // Without its hint: nobody has to do anything yet.
+                        let first = why.lines().next().unwrap_or_default();
+                        let told = format!("AWS is out of reach, and is asked again: {first}");
                         tell("execute", Phase::Failed, &told);
                     }
                     self.is_deaf = true;

@@ -91,7 +91,8 @@ impl Bench {
         let names = ["images", "--format", "{{.Repository}}:{{.Tag}}"];
         let images = Engine::Local.docker(&[&names[..], &[&self.repository]].concat())?;
         // By their names: the same image may be somebody else's under another.
-        for image in images.lines() {
+        let named = images.lines().filter(|image| !image.ends_with("<none>"));
+        for image in named {
             Engine::Local.docker(&["rmi", "-f", image])?;
         }
         fs::remove_dir_all(&self.home).map_err(LabError::file(&self.home))

@@ -17,7 +17,9 @@ pub mod driver {
         with: {
             "plimsoll:deploy/cloudformation.stack": crate::capability::aws::cloudformation::Stack,
             "plimsoll:deploy/ecs.service": crate::capability::aws::ecs::Service,
+            "plimsoll:deploy/docker.created": crate::capability::docker::Created,
             "plimsoll:deploy/docker.engine": crate::capability::docker::Engine,
+            "plimsoll:deploy/docker.prepared": crate::capability::docker::Prepared,
             "plimsoll:deploy/ssh.session": crate::capability::ssh::Session,
             "plimsoll:deploy/lock.held": crate::capability::lock::Held,
         },

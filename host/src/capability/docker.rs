@@ -3,11 +3,13 @@
 //! * [`read`]: what is there.
 //! * [`write`]: what is changed, each call through the gates of [`Session::mutate`].
 //! * [`spec`]: a container to create: what it needs of the grants, and its canonical form.
+//! * [`halves`]: `run` and `exec` in two halves.
 //! * [`copy`]: a container like another.
 //! * [`pull`]: how images come.
 //! * [`withheld`]: descriptions without what may be secret.
 
 mod copy;
+mod halves;
 mod pull;
 mod read;
 mod spec;
@@ -16,6 +18,7 @@ mod write;
 
 use std::sync::Arc;
 
+pub use halves::{Created, Prepared};
 use serde_json::Value as Json;
 use wasmtime::component::{Accessor, Resource};
 
@@ -25,8 +28,9 @@ use super::{Answer, Powers, View};
 use crate::grant::Denied;
 use crate::wire::{self, WireError};
 use crate::wit::docker::{
-    ContainerSpec, ContainerSummary, Credentials, Host, HostEngine, HostEngineWithStore,
-    ImageSummary, LogLines, Output,
+    ContainerSpec, ContainerSummary, Credentials, Host, HostCreated, HostCreatedWithStore,
+    HostEngine, HostEngineWithStore, HostPrepared, HostPreparedWithStore, ImageSummary, LogLines,
+    Output,
 };
 use crate::wit::types::{CapError, Part};
 
@@ -102,6 +106,47 @@ impl HostEngine for View<'_> {
     }
 }
 
+impl HostCreated for View<'_> {
+    fn drop(&mut self, created: Resource<Created>) -> wasmtime::Result<()> {
+        self.table.delete(created)?;
+        Ok(())
+    }
+}
+
+impl HostPrepared for View<'_> {
+    fn drop(&mut self, prepared: Resource<Prepared>) -> wasmtime::Result<()> {
+        self.table.delete(prepared)?;
+        Ok(())
+    }
+}
+
+impl<T: Send + 'static> HostCreatedWithStore<T> for Powers {
+    async fn start(accessor: &Accessor<T, Self>, created: Resource<Created>) -> Answer<String> {
+        let created = taken(accessor, &created)?;
+        Ok(created.start().await)
+    }
+
+    async fn discard(accessor: &Accessor<T, Self>, created: Resource<Created>) -> Answer<()> {
+        let created = taken(accessor, &created)?;
+        Ok(created.discard().await)
+    }
+}
+
+impl<T: Send + 'static> HostPreparedWithStore<T> for Powers {
+    async fn run(accessor: &Accessor<T, Self>, prepared: Resource<Prepared>) -> Answer<Output> {
+        let prepared = taken(accessor, &prepared)?;
+        Ok(prepared.run().await)
+    }
+}
+
+/// A handle's own, taken out of the store before anything waits.
+fn taken<T: Send + 'static, R: Clone + Send + 'static>(
+    accessor: &Accessor<T, Powers>,
+    handle: &Resource<R>,
+) -> wasmtime::Result<R> {
+    accessor.with(|mut access| Ok(access.get().table.get(handle)?.clone()))
+}
+
 /// Every method: the Engine taken out of the store, then what the method's name says in [`read`] or [`write`].
 macro_rules! methods {
     ($($module:ident::$name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
@@ -132,11 +177,44 @@ impl<T: Send + 'static> HostEngineWithStore<T> for Powers {
         }
     }
 
+    async fn create(
+        accessor: &Accessor<T, Self>,
+        engine: Resource<Engine>,
+        effect: String,
+        spec: ContainerSpec,
+    ) -> Answer<Resource<Created>> {
+        let opened = Opened::of(accessor, &engine)?;
+        match halves::created(opened, effect, spec).await {
+            Ok(created) => Ok(Ok(
+                accessor.with(|mut access| access.get().table.push(created))?
+            )),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    async fn prepare(
+        accessor: &Accessor<T, Self>,
+        engine: Resource<Engine>,
+        effect: String,
+        container: String,
+        user: Option<String>,
+        command: Vec<Vec<Part>>,
+    ) -> Answer<Resource<Prepared>> {
+        let opened = Opened::of(accessor, &engine)?;
+        match halves::prepared(opened, effect, container, user, command).await {
+            Ok(prepared) => Ok(Ok(
+                accessor.with(|mut access| access.get().table.push(prepared))?
+            )),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
     methods! {
         read::containers(labels: Labels) -> Vec<ContainerSummary>;
         read::inspect(name: String) -> Option<String>;
         read::inspect_image(reference: String) -> Option<String>;
         read::images(labels: Labels) -> Vec<ImageSummary>;
+        read::has_image(reference: String, digest: Vec<Part>) -> bool;
         read::network_exists(name: String) -> bool;
         read::logs(name: String, wanted: LogLines) -> Vec<String>;
         read::read_file(container: String, path: String) -> Option<String>;

@@ -13,8 +13,8 @@ use crate::interrupt::Level;
 use crate::plan::Promises;
 use crate::wit::types::{CapError, Denial, Moment, Part};
 
-/// Privileged calls of one component that may be under way at once, over all hosts.
-const CONCURRENT: usize = 256;
+/// Privileged calls of one component that may be under way at once, over all hosts: a look at a host is six of them.
+const CONCURRENT: usize = 4096;
 
 /// What a component may do now.
 #[derive(Debug)]
@@ -25,6 +25,15 @@ pub enum Stage {
     Reading,
     /// Do what the approved plan promised, within its grants.
     Applying(Mutex<Promises>),
+}
+
+/// What the second half of a call does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Half {
+    /// Something new.
+    Begins,
+    /// It undoes the first half.
+    GivesBack,
 }
 
 /// The powers of one component call.
@@ -106,6 +115,28 @@ impl Session {
         scope.map_err(|denied| self.deny(denied))?;
         let _place = self.budget()?;
         self.redeem(&call)?;
+        self.carry_out(call, work).await
+    }
+
+    /// The second half of a call whose promise the first half used up: interruption, journal, then `work`.
+    pub(crate) async fn go_on<T: Send + 'static>(
+        self: &Arc<Self>,
+        call: Call,
+        kind: Half,
+        work: impl Future<Output = Result<T, CapError>> + Send + 'static,
+    ) -> Result<T, CapError> {
+        let _place = self.budget()?;
+        if kind == Half::Begins && self.is_interrupted() {
+            return Err(CapError::Cancelled);
+        }
+        self.carry_out(call, work).await
+    }
+
+    async fn carry_out<T: Send + 'static>(
+        self: &Arc<Self>,
+        call: Call,
+        work: impl Future<Output = Result<T, CapError>> + Send + 'static,
+    ) -> Result<T, CapError> {
         let entry = json!({
             "plugin": self.plugin,
             "sha256": self.sha256,
@@ -144,6 +175,11 @@ impl Session {
         })
     }
 
+    /// Nothing new is begun any more.
+    fn is_interrupted(&self) -> bool {
+        self.run.interrupt.level() > Level::No && !self.run.interrupt.is_patient()
+    }
+
     /// The plan gate. Giving things back is allowed while interrupted; starting something new is not.
     fn redeem(&self, call: &Call) -> Result<(), CapError> {
         let Stage::Applying(promises) = &self.stage else {
@@ -155,8 +191,7 @@ impl Session {
         let mut promises = promises.lock().unwrap_or_else(PoisonError::into_inner);
         let gives_back = call.operation == "lock.release"
             || promises.moment(&call.effect) == Some(Moment::OnFailure);
-        let patient = self.run.interrupt.is_patient();
-        if self.run.interrupt.level() > Level::No && !gives_back && !patient {
+        if self.is_interrupted() && !gives_back {
             return Err(CapError::Cancelled);
         }
         promises.redeem(&call.effect, call.operation, &call.subject, &call.arguments).map_err(|why| {

@@ -126,11 +126,12 @@ async fn gather(host: &Host, needs: &[Need]) -> Result<Json, DeployError> {
 
 /// Of this machine's Docker Engine: where an image is built depends on it.
 async fn architecture() -> Result<String, DeployError> {
-    let engine = Engine::local().await.map_err(|source| DeployError::Wire {
+    let asked = async { Engine::local().await?.version().await };
+    let version = asked.await.map_err(|source| DeployError::Wire {
         doing: "ask for the architecture of this machine's Docker Engine".to_owned(),
         source,
     })?;
-    Ok(engine.version().arch.clone())
+    Ok(version.arch)
 }
 
 /// What a component has found against the project's files, which is shown.

@@ -6,6 +6,7 @@
 
 mod archive;
 mod containers;
+mod ends;
 mod exec;
 mod fault;
 mod images;
@@ -16,12 +17,13 @@ mod transport;
 
 use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
-use bollard::{BollardRequest, ClientVersion, Docker};
+use bollard::{API_DEFAULT_VERSION as NEWEST, BollardRequest, Docker};
 use http_body_util::BodyExt;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::Value;
 
 pub use containers::{ContainerSummary, Logs, Removal, Which};
+pub use exec::Prepared;
 pub(crate) use fault::{
     Call, name as name_fault, name_registry as name_registry_fault, registry_of,
 };
@@ -34,8 +36,6 @@ use transport::{Transport, Way};
 
 use crate::wire::{Command, Ssh, WireError};
 
-/// Docker 20.10, of 2020: the oldest that this was tried on.
-const OLDEST_API: (usize, usize) = (1, 41);
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 
 /// Answers from the Engine's own memory.
@@ -50,10 +50,9 @@ const SILENCE: Duration = Duration::from_secs(900);
 pub struct Engine {
     transport: Arc<Transport>,
     docker: Docker,
-    version: EngineVersion,
 }
 
-/// What an Engine said about itself when it was connected.
+/// What an Engine says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineVersion {
     /// `20.10.24`.
@@ -69,7 +68,8 @@ pub struct EngineVersion {
 }
 
 impl Engine {
-    /// This machine's Engine: `DOCKER_HOST` (`unix://` or `tcp://`), else `/var/run/docker.sock`. One request.
+    /// This machine's Engine: `DOCKER_HOST` (`unix://` or `tcp://`), else `/var/run/docker.sock`. Only the connection is
+    /// opened: what is wrong with the Engine itself is said by the first call.
     pub async fn local() -> Result<Self, WireError> {
         let address = std::env::var("DOCKER_HOST")
             .ok()
@@ -118,59 +118,18 @@ impl Engine {
 
     async fn through(way: Way, place: String) -> Result<Self, WireError> {
         let transport = Transport::new(way, place.clone());
-        let said = within(
-            &place,
-            "asking for the version",
-            QUICK,
-            get(&transport, "/version"),
-        )
-        .await??;
-        let text = |key: &str| said[key].as_str().unwrap_or_default().to_owned();
-        let version = EngineVersion {
-            version: text("Version"),
-            api: text("ApiVersion"),
-            os: text("Os"),
-            arch: text("Arch"),
-            buildkit: said["Components"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .all(|component| component["Name"] != "Podman Engine"),
-        };
-        let api = version
-            .api
-            .split_once('.')
-            .and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
-        let api: (usize, usize) = match api {
-            Some(api) if api >= OLDEST_API => api,
-            _ => {
-                return Err(WireError::DockerTooOld {
-                    place,
-                    version: version.version,
-                    api: version.api,
-                    needed: format!("{}.{}", OLDEST_API.0, OLDEST_API.1),
-                });
-            }
-        };
+        within(&place, "connecting", QUICK, transport.connect()).await??;
         let carrier = Arc::clone(&transport);
         let send = move |request: BollardRequest| {
             let carrier = Arc::clone(&carrier);
             async move { carrier.send(request).await.map_err(into_bollard) }
         };
-        let newest = ClientVersion {
-            major_version: api.0,
-            minor_version: api.1,
-        };
         // Waiting is bounded here, by verb; bollard's one limit for all would cut long ones off.
         let forever = 7 * 24 * 3600;
         let docker =
-            Docker::connect_with_custom_transport(send, Some("http://docker"), forever, &newest)
+            Docker::connect_with_custom_transport(send, Some("http://docker"), forever, NEWEST)
                 .map_err(|error| from_bollard(&call(&place, "connecting", ""), error))?;
-        Ok(Self {
-            transport,
-            docker,
-            version,
-        })
+        Ok(Self { transport, docker })
     }
 
     /// Sends a request that turns its connection into another protocol.
@@ -195,9 +154,22 @@ impl Engine {
         }
     }
 
-    /// What the Engine said about itself when it was connected.
-    pub fn version(&self) -> &EngineVersion {
-        &self.version
+    /// What the Engine says about itself.
+    pub async fn version(&self) -> Result<EngineVersion, WireError> {
+        let call = self.call("asking for the version", "");
+        let said = self.json(&call, QUICK, request("GET", "/version")).await?;
+        let text = |key: &str| said[key].as_str().unwrap_or_default().to_owned();
+        Ok(EngineVersion {
+            version: text("Version"),
+            api: text("ApiVersion"),
+            os: text("Os"),
+            arch: text("Arch"),
+            buildkit: said["Components"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .all(|component| component["Name"] != "Podman Engine"),
+        })
     }
 
     /// Whether it keeps images in containerd, which holds images of several platforms, and attestations.
@@ -338,12 +310,6 @@ pub(crate) fn with_body(
         .headers
         .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     BollardRequest::from_parts(parts, bollard::body_try_stream(body))
-}
-
-/// A JSON document by GET.
-async fn get(transport: &Arc<Transport>, path: &str) -> Result<Value, WireError> {
-    let answer = transport.send(request("GET", path)).await?;
-    body(transport, path, answer).await
 }
 
 async fn body(

@@ -1,4 +1,5 @@
-//! Other roles boot once a container of the primary role is healthy, and not at all when none gets there.
+//! Other roles boot once a container of the primary role is healthy, and not at all when none gets there. What comes after
+//! a group of boots may begin once all of them are ready.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -58,6 +59,42 @@ impl Gate {
     }
 }
 
+/// Everything in a group that has to get ready.
+#[derive(Debug, Default)]
+pub struct All {
+    left: Cell<usize>,
+    failed: Cell<bool>,
+    waiting: RefCell<Vec<Waker>>,
+}
+
+impl All {
+    /// A group begins, of so many.
+    pub fn expect(&self, number: usize) {
+        self.left.set(number);
+        self.failed.set(false);
+    }
+
+    /// One is ready, or will never be.
+    pub fn count(&self, ready: bool) {
+        self.left.set(self.left.get().saturating_sub(1));
+        self.failed.set(self.failed.get() || !ready);
+        self.waiting.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Waits for the last one, or the first failure.
+    pub async fn pass(&self) -> Passage {
+        poll_fn(|context| match (self.failed.get(), self.left.get()) {
+            (true, _) => Poll::Ready(Passage::Closed),
+            (false, 0) => Poll::Ready(Passage::Open),
+            (false, _) => {
+                self.waiting.borrow_mut().push(context.waker().clone());
+                Poll::Pending
+            }
+        })
+        .await
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::pin::pin;
@@ -90,5 +127,21 @@ mod tests {
         gate.give_up();
         gate.give_up();
         assert_eq!(passage(&gate), Poll::Ready(Passage::Closed));
+    }
+
+    #[test]
+    fn all_are_ready_when_the_last_one_is_and_none_failed() {
+        let passage = |all: &All| pin!(all.pass()).poll(&mut Context::from_waker(Waker::noop()));
+        let all = All::default();
+        all.expect(2);
+        all.count(true);
+        assert_eq!(passage(&all), Poll::Pending);
+        all.count(true);
+        assert_eq!(passage(&all), Poll::Ready(Passage::Open));
+        all.expect(2);
+        all.count(false);
+        assert_eq!(passage(&all), Poll::Ready(Passage::Closed));
+        all.count(true);
+        assert_eq!(passage(&all), Poll::Ready(Passage::Closed));
     }
 }

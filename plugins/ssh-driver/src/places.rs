@@ -1,4 +1,4 @@
-//! How many calls are in flight at once. The host refuses more than 256 of one component; waiting for a place instead
+//! How many calls are in flight at once. The host refuses more than 4096 of one component; waiting for a place instead
 //! lets any number of hosts be deployed together.
 
 use std::cell::{Cell, RefCell};
@@ -15,7 +15,7 @@ pub struct Places {
 impl Default for Places {
     /// As many as stay well below the host's limit.
     fn default() -> Self {
-        Self::new(200)
+        Self::new(3000)
     }
 }
 

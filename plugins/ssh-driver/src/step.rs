@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::call::Promise;
+use crate::call::{Call, Promise};
 use crate::facts::HostFacts;
 use crate::observed;
 use release::Release;
@@ -207,12 +207,50 @@ impl Step {
     }
 }
 
+/// What can be done once the last boots are ready, while what they replaced is stopped; empty when that would be too
+/// early for something in it.
+pub fn beside_the_last_boots<'a>(boots: &[Step], next: &'a [Step]) -> &'a [Step] {
+    let mut stopped = boots.iter().flat_map(|step| match &step.task {
+        Task::Boot(boot) => boot.settle.as_slice(),
+        Task::Lock { .. }
+        | Task::Image { .. }
+        | Task::Hook { .. }
+        | Task::Work { .. }
+        | Task::Impossible { .. }
+        | Task::Wait { .. }
+        | Task::Unlock { .. } => &[],
+    });
+    let finishes = next
+        .iter()
+        .all(|step| matches!(&step.task, Task::Work { phase, .. } if phase == Task::FINISH));
+    let goes = |name: &str, host: &str| {
+        let removals = next.iter().flat_map(Step::promises);
+        removals
+            .filter(|promise| promise.subject == host)
+            .any(|promise| matches!(&promise.call, Call::Remove { name: gone } if gone == name))
+    };
+    let too_early = stopped.any(
+        |promise| matches!(&promise.call, Call::Stop { name, .. } if goes(name, &promise.subject)),
+    );
+    match finishes && !too_early {
+        true => next,
+        false => &[],
+    }
+}
+
 impl Task {
+    /// Phase of what follows the last boots.
+    pub const FINISH: &str = "finish";
+    /// Phase of what is done about images that nobody uses any more.
+    pub const IMAGES: &str = "images";
+
     /// Done at the same time as the step before it.
     pub fn joins(&self, before: &Self) -> bool {
         match (before, self) {
             (Self::Image { .. }, Self::Image { .. }) => true,
             (Self::Work { phase: before, .. }, Self::Work { phase, .. }) => before == phase,
+            // What nobody uses any more needs no lock to go.
+            (Self::Work { phase, .. }, Self::Unlock { .. }) => phase == Self::IMAGES,
             (Self::Boot(before), Self::Boot(boot)) => before.group == boot.group,
             (
                 Self::Lock { .. }

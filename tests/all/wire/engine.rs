@@ -65,16 +65,12 @@ async fn an_engine_that_is_too_old_is_refused() {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut request = [0; 4096];
             let _ = stream.read(&mut request).await;
-            let body =
-                r#"{"Version":"17.03.2-ce","ApiVersion":"1.27","Os":"linux","Arch":"amd64"}"#;
-            let answer = format!(
-                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
-                body.len()
-            );
+            let answer = "HTTP/1.1 200 OK\r\nApi-Version: 1.27\r\nServer: Docker/17.03.2-ce (linux)\r\nContent-Length: 2\r\n\r\n[]";
             let _ = stream.write_all(answer.as_bytes()).await;
         }
     });
-    let error = unwrap_err(Engine::at(&format!("tcp://{address}")).await);
+    let engine = Engine::at(&format!("tcp://{address}")).await.unwrap();
+    let error = unwrap_err(engine.containers(Which::All, &[]).await);
     assert!(
         matches!(&error, WireError::DockerTooOld { version, .. } if version == "17.03.2-ce"),
         "{error}"
@@ -105,7 +101,7 @@ async fn live(engine: &Engine) {
             "HostConfig": { "NetworkMode": network },
         })
     };
-    assert_eq!(engine.version().os, "linux");
+    assert_eq!(engine.version().await.unwrap().os, "linux");
     assert!(!engine.network_exists(&network).await.unwrap());
     assert_eq!(
         engine.ensure_network(&network).await.unwrap(),

@@ -53,6 +53,11 @@ impl Bench {
         })
     }
 
+    /// Where its files are; gone with it.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Runs a case whose project is in a folder; answers with its normal form.
     ///
     /// # Errors

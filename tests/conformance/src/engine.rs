@@ -131,6 +131,7 @@ async fn answer(world: World, host: String, mut request: Request<Incoming>) -> A
         (_, ["auth"]) => document(&json!({"Status": "Login Succeeded", "IdentityToken": ""})),
         (_, ["containers", rest @ ..]) => containers::answer(&call, &method, rest).await,
         (_, ["exec", rest @ ..]) => exec::answer(&call, &method, rest, upgraded).await,
+        (&Method::GET, ["events"]) => exec::next_end(&call).await,
         (_, ["images", rest @ ..]) => images::answer(&call, &method, rest).await,
         (_, ["networks", rest @ ..]) => networks(&call, &method, rest),
         (&Method::POST, ["volumes", "create"]) => {

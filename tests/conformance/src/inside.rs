@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use plimsoll::cli::footing::Footing;
 
@@ -12,7 +13,7 @@ use crate::given::Given;
 use crate::network::Simulated;
 use crate::registry::Authority;
 use crate::world::World;
-use crate::{normal, shell};
+use crate::{normal, shell, trips};
 
 /// Runs the case that was set up in a folder. What the servers saw is in `seen.json` there, before this returns.
 pub fn run(folder: &Path) -> ExitCode {
@@ -20,7 +21,10 @@ pub fn run(folder: &Path) -> ExitCode {
         Ok((world, given, footing)) => {
             let case = world.lock().case.clone();
             let code = plimsoll::cli::main_on(line(&case), footing);
-            let document = normal::document(&world.lock(), &given);
+            let mut document = normal::document(&world.lock(), &given);
+            if std::env::var_os(trips::ROUND_TRIP).is_some() {
+                document["clock"] = world.since_login().into();
+            }
             if let Err(error) = fs::write(folder.join("seen.json"), document.to_string()) {
                 eprintln!("error: {error}");
             }
@@ -89,6 +93,10 @@ fn prepared(folder: &Path) -> Result<Prepared, Box<dyn std::error::Error>> {
         }
     }
     let authority = Authority::new(&folder.join("authority.pem"))?;
+    let round_trip = std::env::var(trips::ROUND_TRIP)
+        .ok()
+        .and_then(|milliseconds| milliseconds.parse().ok())
+        .map_or(Duration::ZERO, Duration::from_millis);
     let footing = Footing {
         runtime: || {
             tokio::runtime::Builder::new_current_thread()
@@ -96,7 +104,11 @@ fn prepared(folder: &Path) -> Result<Prepared, Box<dyn std::error::Error>> {
                 .start_paused(true)
                 .build()
         },
-        network: Some(Box::new(Simulated::new(world.clone(), authority))),
+        network: Some(Box::new(Simulated::new(
+            world.clone(),
+            authority,
+            round_trip,
+        ))),
     };
     Ok((world, given, footing))
 }

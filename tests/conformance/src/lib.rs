@@ -9,6 +9,7 @@
 //! * [`world`]: the hosts' state and the log of what was done to them.
 //! * [`normal`]: the log in Kamal's normal form; [`given`]: what only the project itself can tell.
 //! * [`config`], [`text`]: the other two parts of the set.
+//! * [`trips`]: how often a deploy waits for servers that are far away.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -29,4 +30,5 @@ pub mod shell;
 pub mod sshd;
 pub mod stage;
 pub mod text;
+pub mod trips;
 pub mod world;

@@ -4,13 +4,14 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use conformance::{batch, config, inside, text};
+use conformance::{batch, config, inside, text, trips};
 
 const USAGE: &str = "\
 usage: conformance case DIR                 run one case and print its normal form
        conformance cases DIR OUT [PATTERN…] run every case of a folder (whose names contain a pattern) into OUT/ID.json
        conformance config CASES.json OUT.json
-       conformance text DIR OUT             every codec: OUT/FILE.json";
+       conformance text DIR OUT             every codec: OUT/FILE.json
+       conformance trips HOSTS…             round trips of a deploy to so many hosts";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
             batch::cases(Path::new(folder), Path::new(out), patterns)
         }
         ["config", cases, out] => config::run(Path::new(cases), Path::new(out)),
+        ["trips", hosts @ ..] => trips::run(hosts),
         ["text", folder, out] => text::run(Path::new(folder), Path::new(out)),
         _ => {
             eprintln!("{USAGE}");

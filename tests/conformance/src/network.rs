@@ -1,4 +1,5 @@
-//! The only way out: every name and address leads to a simulated host of the same process, and nowhere else.
+//! The only way out: every name and address leads to a simulated host of the same process, and nowhere else. SSH servers
+//! can be far away.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,10 +8,12 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use plimsoll::wire::network::{Connection, Network};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tokio::time::Instant;
 
 use crate::world::{LOCAL, World};
 use crate::{engine, registry, sshd};
@@ -25,15 +28,18 @@ pub struct Simulated {
     /// Names by the address they were given.
     names: Arc<Mutex<BTreeMap<IpAddr, String>>>,
     authority: Arc<registry::Authority>,
+    /// Between this machine and an SSH server, there and back.
+    round_trip: Duration,
 }
 
 impl Simulated {
     /// A network of these hosts.
-    pub fn new(world: World, authority: registry::Authority) -> Self {
+    pub fn new(world: World, authority: registry::Authority, round_trip: Duration) -> Self {
         Self {
             world,
             names: Arc::default(),
             authority: Arc::new(authority),
+            round_trip,
         }
     }
 
@@ -84,6 +90,11 @@ impl Simulated {
             stream,
         };
         match first[0] {
+            b'S' if !self.round_trip.is_zero() => {
+                let (near, far) = tokio::io::duplex(BUFFER);
+                tokio::spawn(delayed(stream, near, self.round_trip / 2));
+                sshd::serve(self.world.clone(), self, far, host, port, via).await;
+            }
             b'S' => sshd::serve(self.world.clone(), self, stream, host, port, via).await,
             0x16 => {
                 registry::serve_tls(
@@ -97,6 +108,45 @@ impl Simulated {
             _ => registry::serve(self.world.clone(), stream, format!("{host}:{port}")).await,
         }
     }
+}
+
+/// Carries bytes both ways, each as late; as many as want to are under way.
+async fn delayed<S>(here: S, there: DuplexStream, delay: Duration)
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+{
+    let (from_here, to_here) = tokio::io::split(here);
+    let (from_there, to_there) = tokio::io::split(there);
+    tokio::join!(
+        carry(from_here, to_there, delay),
+        carry(from_there, to_here, delay)
+    );
+}
+
+async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, delay: Duration) {
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    let read = async move {
+        let mut buffer = vec![0; 64 << 10];
+        while let Ok(count @ 1..) = from.read(&mut buffer).await {
+            if sender
+                .send((Instant::now() + delay, buffer[..count].to_vec()))
+                .is_err()
+            {
+                break;
+            }
+        }
+    };
+    let write = async move {
+        while let Some((due, bytes)) = receiver.recv().await {
+            tokio::time::sleep_until(due).await;
+            if to.write_all(&bytes).await.is_err() {
+                break;
+            }
+        }
+        // The other side may have left.
+        let _ = to.shutdown().await;
+    };
+    tokio::join!(read, write);
 }
 
 impl Network for Simulated {

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
 
 use crate::case::{self, Case, Fault};
 
@@ -41,6 +42,8 @@ pub struct Inner {
     pub sessions: BTreeMap<String, BuildSession>,
     /// Times that a fault was met.
     pub met: BTreeMap<String, u32>,
+    /// A command in a container has ended.
+    pub ended: Arc<Notify>,
     numbers: u64,
 }
 
@@ -376,6 +379,7 @@ impl World {
             secrets: Vec::new(),
             sessions: BTreeMap::new(),
             met: BTreeMap::new(),
+            ended: Arc::default(),
             numbers: 0,
         })));
         for name in names {
@@ -415,6 +419,18 @@ impl World {
     /// Writes down what was done.
     pub fn saw(&self, host: &str, what: What) {
         self.lock().saw(host, what);
+    }
+
+    /// Simulated milliseconds from the last login to the last thing that was done.
+    pub fn since_login(&self) -> Option<u64> {
+        let inner = self.lock();
+        let logins = inner.seen.iter();
+        let login = logins
+            .filter(|seen| matches!(seen.what, What::LoggedIn { .. }))
+            .map(|seen| seen.at)
+            .max()?;
+        let last = inner.seen.iter().map(|seen| seen.at).max()?;
+        u64::try_from(last.saturating_sub(login).as_millis()).ok()
     }
 }
 

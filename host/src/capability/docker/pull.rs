@@ -8,7 +8,7 @@ use crate::wire::{self, Credentials};
 use crate::wit::docker::Credentials as WitCredentials;
 use crate::wit::types::{CapError, Part, RemoteError};
 
-/// Pulls an image unless the one with that digest is there, and makes sure that it is the one that came.
+/// Pulls an image, and makes sure that it is the one with that digest that came.
 pub(super) async fn pull(
     run: &Run,
     engine: &wire::Engine,
@@ -21,11 +21,6 @@ pub(super) async fn pull(
         .map(|digest| run.resolve(&digest, Readers::Everybody))
         .transpose()?
         .map(|digest| digest.expose().to_owned());
-    if let Some(wanted) = &wanted
-        && has_digest(engine, image, wanted).await?
-    {
-        return Ok(wanted.clone());
-    }
     let lent = run.hosts.lend_registry(host, image).await;
     lent.map_err(failed)?;
     let credentials = credentials
@@ -59,7 +54,12 @@ pub(super) async fn pull(
     }
 }
 
-async fn has_digest(engine: &wire::Engine, image: &str, digest: &str) -> Result<bool, CapError> {
+/// Whether the image of that name has the digest.
+pub(super) async fn has_digest(
+    engine: &wire::Engine,
+    image: &str,
+    digest: &str,
+) -> Result<bool, CapError> {
     let Some(there) = engine.inspect_image(image).await.map_err(failed)? else {
         return Ok(false);
     };

@@ -1,10 +1,12 @@
 //! What is there.
 
+use super::pull::has_digest;
 use super::withheld::withheld;
 use super::{Labels, Opened, failed, label_filters};
+use crate::capability::run::Readers;
 use crate::wire::docker::{Logs, Which};
 use crate::wit::docker::{ContainerSummary, ImageSummary, LogLines};
-use crate::wit::types::CapError;
+use crate::wit::types::{CapError, Part};
 
 /// Lines of a log at most.
 const LINES: u32 = 10_000;
@@ -96,6 +98,21 @@ pub(super) async fn images(opened: Opened, labels: Labels) -> Result<Vec<ImageSu
             created: image.created,
         })
         .collect())
+}
+
+pub(super) async fn has_image(
+    opened: Opened,
+    reference: String,
+    digest: Vec<Part>,
+) -> Result<bool, CapError> {
+    opened
+        .session
+        .grants
+        .covers_image(&reference)
+        .map_err(|denied| opened.session.deny(denied))?;
+    let _place = opened.session.budget()?;
+    let digest = opened.session.run.resolve(&digest, Readers::Everybody)?;
+    has_digest(&opened.engine, &reference, digest.expose()).await
 }
 
 pub(super) async fn network_exists(opened: Opened, name: String) -> Result<bool, CapError> {

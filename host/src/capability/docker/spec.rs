@@ -63,6 +63,18 @@ pub(super) async fn create_and_start(
     host: &str,
     spec: &ContainerSpec,
 ) -> Result<String, CapError> {
+    let id = create(session, engine, host, spec).await?;
+    engine.start(&spec.name).await.map_err(failed)?;
+    Ok(id)
+}
+
+/// Creates a container; answers with its short id.
+pub(super) async fn create(
+    session: &Session,
+    engine: &wire::Engine,
+    host: &str,
+    spec: &ContainerSpec,
+) -> Result<String, CapError> {
     let run = &session.run;
     let expanded = Expanded::of(session, host, values(spec)).await?;
     let plain = plain(run, &expanded, spec)?;
@@ -88,7 +100,6 @@ pub(super) async fn create_and_start(
     };
     let body = options::engine_body(&plain, env, &home).map_err(CapError::Other)?;
     let id = engine.create(&spec.name, &body).await.map_err(failed)?;
-    engine.start(&spec.name).await.map_err(failed)?;
     Ok(id.chars().take(12).collect())
 }
 

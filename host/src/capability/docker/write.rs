@@ -7,10 +7,11 @@ use serde_json::json;
 use super::spec::{covers_spec, create_and_start, spec_json};
 use super::{Labels, Opened, copy, failed, label_filters};
 use crate::capability::run::Readers;
-use crate::capability::session::{Session, covers_value};
+use crate::capability::session::{Call, Session, covers_value};
 use crate::grant::{Denied, Sink};
 use crate::plan::canonical;
-use crate::wire::docker::{Logs, Removal};
+use crate::wire::docker::{Logs, Prepared, Removal};
+use crate::wire::place::ExecOutput;
 use crate::wire::{self, Command, WireError};
 use crate::wit::docker::{ContainerSpec, Credentials, Output};
 use crate::wit::types::{CapError, Part};
@@ -76,11 +77,7 @@ pub(super) async fn run(
     effect: String,
     spec: ContainerSpec,
 ) -> Result<String, CapError> {
-    let call = opened.call(
-        effect.clone(),
-        "docker.run",
-        json!({"spec": spec_json(&spec)}),
-    );
+    let call = run_call(&opened, effect.clone(), &spec);
     let scope = covers_spec(&opened, &spec);
     let Opened {
         session,
@@ -94,6 +91,11 @@ pub(super) async fn run(
         Ok(id)
     };
     session.mutate(call, scope, work).await
+}
+
+/// `run` as it is promised.
+pub(super) fn run_call(opened: &Opened, effect: String, spec: &ContainerSpec) -> Call {
+    opened.call(effect, "docker.run", json!({"spec": spec_json(spec)}))
 }
 
 pub(super) async fn run_like(
@@ -237,8 +239,30 @@ pub(super) async fn exec(
     user: Option<String>,
     command: Vec<Vec<Part>>,
 ) -> Result<Output, CapError> {
+    let (call, scope) = exec_call(&opened, effect, &container, user.as_deref(), &command);
+    let Opened {
+        session,
+        engine,
+        host,
+    } = opened;
+    let powers = session.clone();
+    let work = async move {
+        let ready = ready(&powers, &engine, &host, &container, user, &command).await?;
+        let output = ready.run().await.map_err(failed)?;
+        Ok(told(&powers, &output))
+    };
+    session.mutate(call, scope, work).await
+}
+
+/// A command in a container as it is promised, and whether the grants cover it.
+pub(super) fn exec_call(
+    opened: &Opened,
+    effect: String,
+    container: &str,
+    user: Option<&str>,
+    command: &[Vec<Part>],
+) -> (Call, Result<(), Denied>) {
     let arguments = json!({"container": container, "user": user, "command": command.iter().map(|word| canonical::value(word)).collect::<Vec<_>>()});
-    let call = opened.call(effect, "docker.exec", arguments);
     // Grants match the words as they are promised: a slot can't smuggle a word past a pattern, it is filled by the host.
     let words: Vec<String> = command
         .iter()
@@ -248,40 +272,43 @@ pub(super) async fn exec(
     let scope = opened
         .session
         .grants
-        .covers_exec(&container, &words)
+        .covers_exec(container, &words)
         .map_err(|denied| denied.on(&opened.host));
-    let Opened {
-        session,
-        engine,
-        host,
-    } = opened;
-    let powers = session.clone();
-    let work = async move {
-        let run = &powers.run;
-        covers_labels(&powers, &engine, &host, &container).await?;
-        let argv = command
-            .iter()
-            .map(|word| {
-                run.resolve(word, Readers::Everybody)
-                    .map(|text| text.expose().to_owned())
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let output = engine
-            .exec_as(
-                user.as_deref(),
-                &container,
-                Command::new(argv).timeout(EXEC),
-                &[],
-            )
-            .await
-            .map_err(failed)?;
-        Ok(Output {
-            code: output.code,
-            stdout: run.redacted(&output.stdout),
-            stderr: run.redacted(&output.stderr),
-        })
+    (opened.call(effect, "docker.exec", arguments), scope)
+}
+
+/// Readies a command in a container that is covered.
+pub(super) async fn ready(
+    powers: &Session,
+    engine: &wire::Engine,
+    host: &str,
+    container: &str,
+    user: Option<String>,
+    command: &[Vec<Part>],
+) -> Result<Prepared, CapError> {
+    covers_labels(powers, engine, host, container).await?;
+    let word = |word: &Vec<Part>| {
+        let text = powers.run.resolve(word, Readers::Everybody)?;
+        Ok(text.expose().to_owned())
     };
-    session.mutate(call, scope, work).await
+    let argv = command
+        .iter()
+        .map(word)
+        .collect::<Result<Vec<_>, CapError>>()?;
+    let command = Command::new(argv).timeout(EXEC);
+    engine
+        .prepare_exec(user.as_deref(), container, command, &[])
+        .await
+        .map_err(failed)
+}
+
+/// What a command printed, without secrets.
+pub(super) fn told(powers: &Session, output: &ExecOutput) -> Output {
+    Output {
+        code: output.code,
+        stdout: powers.run.redacted(&output.stdout),
+        stderr: powers.run.redacted(&output.stderr),
+    }
 }
 
 pub(super) async fn tag(
@@ -318,7 +345,12 @@ pub(super) async fn remove_image(
         match opened.engine.remove_image(&reference).await {
             // A container made from it meanwhile keeps it.
             Err(WireError::Remote { status: 409, .. }) => Ok(()),
-            other => gone(other),
+            Err(error) => match opened.engine.inspect_image(&reference).await {
+                // Somebody else was faster, such as a prune that is under way.
+                Ok(None) => Ok(()),
+                Ok(Some(_)) | Err(_) => gone(Err(error)),
+            },
+            Ok(()) => Ok(()),
         }
     };
     opened.session.mutate(call, scope, work).await
@@ -365,7 +397,7 @@ async fn covers_labels(
 }
 
 /// Removing what is not there is done.
-fn gone(result: Result<(), WireError>) -> Result<(), CapError> {
+pub(super) fn gone(result: Result<(), WireError>) -> Result<(), CapError> {
     match result {
         Ok(()) | Err(WireError::NotFound { .. }) => Ok(()),
         Err(error) => Err(failed(error)),

@@ -4,11 +4,12 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::future::{join, join_all};
+use futures::future::{join, join_all, join3};
 
 use super::bindings::exports::plimsoll::deploy::driver::{
     Failure, Leftover, Outcome, Partial, Report,
 };
+use super::bindings::plimsoll::deploy::clock;
 use super::bindings::plimsoll::deploy::log::{Level, log};
 use super::bindings::plimsoll::deploy::progress::{Event, Phase, emit};
 use super::convert::words;
@@ -18,7 +19,7 @@ use crate::aftermath::Aftermath;
 use crate::call::{Call, Promise};
 use crate::desired::Desired;
 use crate::facts::HostFacts;
-use crate::gate::Gate;
+use crate::gate::{All, Gate, Passage};
 use crate::step::{self, Assumed, Step, Task};
 
 /// Carries out the steps. `raw`: of what commands say only standard output is reported, to the byte.
@@ -33,6 +34,9 @@ pub(super) async fn apply(
         steps,
         world: World::default(),
         gate: Gate::default(),
+        ready: All::default(),
+        images: All::default(),
+        there: RefCell::default(),
         reports: RefCell::default(),
         raw,
     };
@@ -45,12 +49,21 @@ pub(super) async fn apply(
     }
 }
 
+/// Milliseconds after which the world may have changed while the lock was waited for.
+const WAITED: u64 = 5000;
+
 /// One deploy under way.
 pub(super) struct Deploy {
     pub(super) desired: Desired,
     steps: Vec<Step>,
     pub(super) world: World,
     pub(super) gate: Gate,
+    /// Everything in a group of boots is ready.
+    pub(super) ready: All,
+    /// The images of a group's hosts are found to be good.
+    pub(super) images: All,
+    /// Pulls that are not needed: the image is there.
+    there: RefCell<BTreeSet<String>>,
     pub(super) aftermath: RefCell<Aftermath>,
     reports: RefCell<Vec<Report>>,
     raw: bool,
@@ -63,68 +76,164 @@ impl Deploy {
             .chunk_by(|before, step| step.task.joins(&before.task))
             .collect();
         let mut phases = phases.into_iter().peekable();
+        // Images that were pulled, and not looked at yet.
+        let mut pulled: &[Step] = &[];
         while let Some(phase) = phases.next() {
-            let pulls = phases.next_if(|next| {
-                matches!(
-                    (phase, *next),
-                    (
-                        [Step {
-                            task: Task::Lock { .. },
-                            ..
-                        }],
-                        [
-                            Step {
-                                task: Task::Image { .. },
-                                ..
-                            },
-                            ..
-                        ]
-                    )
-                )
-            });
-            match pulls {
-                Some(pulls) => self.lock_and_pull(phase, pulls).await?,
-                None => self.phase(phase).await?,
+            let next = phases.peek().copied().unwrap_or_default();
+            if let (
+                [
+                    Step {
+                        task: Task::Lock { .. },
+                        ..
+                    },
+                ],
+                [
+                    Step {
+                        task: Task::Image { .. },
+                        ..
+                    },
+                    ..,
+                ],
+            ) = (phase, next)
+            {
+                phases.next();
+                self.lock_and_pull(phase, next).await?;
+                pulled = next;
+            } else if let [
+                Step {
+                    task: Task::Image { .. },
+                    ..
+                },
+                ..,
+            ] = phase
+            {
+                self.find_images(phase).await;
+                self.phase(phase).await?;
+                pulled = phase;
+            } else if let [
+                Step {
+                    task: Task::Boot(_),
+                    ..
+                },
+                ..,
+            ] = phase
+            {
+                let images = std::mem::take(&mut pulled);
+                let after = step::beside_the_last_boots(phase, next);
+                self.boots(phase, images, after).await?;
+                if !after.is_empty() {
+                    phases.next();
+                }
+            } else {
+                self.phase(phase).await?;
+            }
+            // Whatever comes next, the images it may need are good; but a boot can begin meanwhile.
+            let boots_next = matches!(
+                phases.peek(),
+                Some([
+                    Step {
+                        task: Task::Boot(_),
+                        ..
+                    },
+                    ..
+                ])
+            );
+            if !boots_next {
+                self.check_images(std::mem::take(&mut pulled)).await?;
             }
         }
         Ok(())
     }
 
-    /// The look at the hosts once the lock is taken, and the pulls, which would do no harm if it ended badly: at the same
-    /// time, as neither needs the other.
+    /// Takes the lock, and looks for the images meanwhile. Then the look at the hosts, and the pulls, which would do no harm
+    /// if it ended badly: at the same time, as neither needs the other.
     async fn lock_and_pull(&self, lock: &[Step], pulls: &[Step]) -> Result<(), Trouble> {
         for step in lock {
             let Task::Lock { acquire, assumes } = &step.task else {
                 continue;
             };
             tell(step, Phase::Started, &step.title);
-            if let Err(error) = self.world.perform(acquire).await {
+            let begun = clock::now_unix_ms();
+            let (acquired, ()) = join(self.world.perform(acquire), self.find_images(pulls)).await;
+            if let Err(error) = acquired {
                 tell(step, Phase::Failed, first_line(&words(&error)));
                 return Err(Trouble::Call(error));
             }
             tell(step, Phase::Succeeded, &step.title);
+            // Whoever had the lock may have pruned.
+            if clock::now_unix_ms().saturating_sub(begun) > WAITED {
+                self.find_images(pulls).await;
+            }
             let (unchanged, pulled) = join(self.unchanged(assumes), self.phase(pulls)).await;
             together(vec![unchanged, pulled])?;
         }
         Ok(())
     }
 
+    /// Notes which of the images to pull are there already. What can't be found out is pulled.
+    async fn find_images(&self, pulls: &[Step]) {
+        let promises = pulls.iter().flat_map(Step::promises);
+        let found = promises.map(|promise| async move {
+            let Call::Pull {
+                image,
+                digest: Some(digest),
+                ..
+            } = &promise.call
+            else {
+                return None;
+            };
+            let engine = self.world.engine(&promise.subject).await.ok()?;
+            let there = engine.has_image(image, digest).await.ok()?;
+            there.then(|| promise.id.clone())
+        });
+        let found = join_all(found).await.into_iter().flatten().collect();
+        self.there.replace(found);
+    }
+
+    /// A group of boots; `after` begins once all of them are ready, while what they replaced is stopped.
+    async fn boots(&self, phase: &[Step], images: &[Step], after: &[Step]) -> Result<(), Trouble> {
+        self.ready.expect(phase.len());
+        self.images.expect(1);
+        let check = async {
+            let checked = self.check_images(images).await;
+            self.images.count(checked.is_ok());
+            checked
+        };
+        let after = async {
+            match self.ready.pass().await {
+                Passage::Open => self.phase(after).await,
+                Passage::Closed => Ok(()),
+            }
+        };
+        let (checked, mut done, after) = join3(check, self.group(phase), after).await;
+        done.extend([checked, after]);
+        together(done)
+    }
+
+    /// The images that steps got onto their hosts are there, and the service's own.
+    async fn check_images(&self, steps: &[Step]) -> Result<(), Trouble> {
+        let checks = steps.iter().flat_map(|step| {
+            let host = step.host.as_deref().unwrap_or_default();
+            let references: &[String] = match &step.task {
+                Task::Image { references, .. } => references,
+                Task::Lock { .. }
+                | Task::Hook { .. }
+                | Task::Work { .. }
+                | Task::Impossible { .. }
+                | Task::Boot(_)
+                | Task::Wait { .. }
+                | Task::Unlock { .. } => &[],
+            };
+            references
+                .iter()
+                .map(move |reference| self.check_image(host, reference))
+        });
+        together(join_all(checks).await)
+    }
+
     /// Steps of a phase, at the same time.
     async fn phase(&self, phase: &[Step]) -> Result<(), Trouble> {
-        let boots = matches!(
-            phase,
-            [
-                Step {
-                    task: Task::Boot(_),
-                    ..
-                },
-                ..
-            ]
-        );
-        together(match boots {
-            true => self.group(phase).await,
-            false => join_all(phase.iter().map(|step| self.step(step))).await,
-        })
+        together(join_all(phase.iter().map(|step| self.step(step))).await)
     }
 
     /// The hosts are as the plan assumed.
@@ -159,13 +268,7 @@ impl Deploy {
                 self.world.perform(acquire).await?;
                 self.unchanged(assumes).await
             }
-            Task::Image { rounds, references } => {
-                self.rounds(rounds).await?;
-                let checks = references
-                    .iter()
-                    .map(|reference| self.check_image(host, reference));
-                together(join_all(checks).await)
-            }
+            Task::Image { rounds, .. } => self.rounds(rounds).await,
             Task::Hook { run } => self.hook(run).await,
             Task::Work { rounds, .. } => self.rounds(rounds).await,
             Task::Impossible { why } => Err(Trouble::Refused(why.clone())),
@@ -242,9 +345,11 @@ impl Deploy {
 
     /// Makes calls at the same time. A failing one does not stop those in flight.
     pub(super) async fn round(&self, round: &[Promise]) -> Result<(), Trouble> {
-        let promises: Vec<&Promise> = round.iter().collect();
+        let there = self.there.borrow().clone();
+        let needed = round.iter().filter(|promise| !there.contains(&promise.id));
+        let promises: Vec<&Promise> = needed.collect();
         self.world.open(&promises).await?;
-        let done = join_all(round.iter().map(|promise| self.call(promise))).await;
+        let done = join_all(promises.into_iter().map(|promise| self.call(promise))).await;
         together(done)
     }
 

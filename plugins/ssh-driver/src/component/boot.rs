@@ -5,14 +5,15 @@ use release::Proxy;
 
 use super::apply::{Deploy, tell};
 use super::bindings::plimsoll::deploy::clock;
+use super::bindings::plimsoll::deploy::docker::Prepared;
 use super::bindings::plimsoll::deploy::log::{Level, log};
 use super::bindings::plimsoll::deploy::progress::Phase;
 use super::bindings::plimsoll::deploy::types::CapError;
 use super::convert::words;
 use super::trouble::Trouble;
-use super::world::{self, Answer, Ended, did_not_happen};
+use super::world::{self, Ended, Made, did_not_happen};
 use crate::aftermath::Progress;
-use crate::call::{Call, Promise};
+use crate::call::Call;
 use crate::gate::Passage;
 use crate::observed::route;
 use crate::readiness::{self, Look, Next};
@@ -46,8 +47,23 @@ impl From<CapError> for Unready {
 }
 
 impl Deploy {
-    /// Boots a role, when its turn has come.
+    /// Boots a role, when its turn has come, once the images are found to be good.
     pub(super) async fn boot(&self, step: &Step, host: &str, boot: &Boot) -> Result<(), Trouble> {
+        let started = self.in_turn(step, host, boot).await;
+        self.ready.count(started.is_ok());
+        started?;
+        if !boot.settle.is_empty() {
+            self.note(host, boot, Progress::Beside);
+            if let Some(current) = &boot.current {
+                tell(step, Phase::Running, &format!("stopping {current}"));
+            }
+            self.round(&boot.settle).await?;
+        }
+        self.note(host, boot, Progress::Done);
+        Ok(())
+    }
+
+    async fn in_turn(&self, step: &Step, host: &str, boot: &Boot) -> Result<(), Trouble> {
         if boot.waits {
             let role = &self.desired.release.primary_role;
             tell(
@@ -66,19 +82,11 @@ impl Deploy {
                 Err(_) => self.gate.give_up(),
             }
         }
-        started?;
-        if !boot.settle.is_empty() {
-            self.note(host, boot, Progress::Beside);
-            if let Some(current) = &boot.current {
-                tell(step, Phase::Running, &format!("stopping {current}"));
-            }
-            self.round(&boot.settle).await?;
-        }
-        self.note(host, boot, Progress::Done);
-        Ok(())
+        started
     }
 
-    /// Starts the new container and waits until it works.
+    /// Starts the new container and waits until it works. Round trips are what this takes, so what can is done beside: the
+    /// images are checked while the container is created, and the proxy's command is readied while it starts.
     async fn start(&self, step: &Step, host: &str, boot: &Boot) -> Result<(), Trouble> {
         world::all(
             boot.rename
@@ -86,40 +94,32 @@ impl Deploy {
                 .map(|promise| self.world.perform(promise)),
         )
         .await?;
-        let answers = join_all(boot.start.iter().map(|promise| self.world.perform(promise))).await;
-        let mut id = None;
-        for (promise, answer) in boot.start.iter().zip(&answers) {
-            match answer {
-                Ok(Answer::Created(created)) => id = Some(created.clone()),
-                Ok(Answer::Done | Answer::Ended(_) | Answer::Was(_)) => {}
+        let made = join_all(boot.start.iter().map(|promise| self.world.create(promise)));
+        let (made, good) = join(made, self.images.pass()).await;
+        let mut new = None;
+        let mut failed = None;
+        for (promise, made) in boot.start.iter().zip(made) {
+            match made {
+                Ok(made) => new = made.or(new),
                 Err(error)
                     if matches!(promise.call, Call::Run { .. } | Call::RunLike { .. })
-                        && did_not_happen(error) =>
+                        && did_not_happen(&error) =>
                 {
-                    return Err(Trouble::Call(error.clone()));
+                    return Err(Trouble::Call(error));
                 }
-                Err(_) => {}
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
-        let ready = match answers.into_iter().collect::<Result<Vec<_>, _>>() {
-            Err(error) => Err(Unready::Call(error)),
-            Ok(_) => {
-                tell(
-                    step,
-                    Phase::Running,
-                    &format!("waiting until {} is healthy", boot.container),
-                );
-                match &boot.ready {
-                    Ready::Route { switch } => self.switch(host, boot, switch, id.as_deref()).await,
-                    Ready::Watch {
-                        deploy_timeout,
-                        readiness_delay,
-                    } => {
-                        self.watch(host, boot, *deploy_timeout, *readiness_delay)
-                            .await
-                    }
-                }
+        if good == Passage::Closed {
+            if let Some(Made::Half(created)) = new {
+                // What can't be removed does no harm: it never ran.
+                let _ = created.discard().await;
             }
+            return Err(Trouble::Halted);
+        }
+        let ready = match (failed, new) {
+            (Some(error), _) => Err(Unready::Call(error)),
+            (None, new) => self.make_ready(step, host, boot, new).await,
         };
         match ready {
             Ok(()) => Ok(()),
@@ -150,20 +150,57 @@ impl Deploy {
         }
     }
 
+    /// Starts what was made, and waits until it serves.
+    async fn make_ready(
+        &self,
+        step: &Step,
+        host: &str,
+        boot: &Boot,
+        new: Option<Made>,
+    ) -> Result<(), Unready> {
+        let start = async {
+            match new {
+                Some(made) => self.world.start(made).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        let healthy = format!("waiting until {} is healthy", boot.container);
+        match &boot.ready {
+            Ready::Route { switch } => {
+                let (started, prepared) = join(start, self.world.prepare(switch)).await;
+                let (id, prepared) = (started?, prepared?);
+                tell(step, Phase::Running, &healthy);
+                match prepared {
+                    Some(prepared) => self.switch(host, boot, &prepared, id.as_deref()).await,
+                    None => Ok(()),
+                }
+            }
+            Ready::Watch {
+                deploy_timeout,
+                readiness_delay,
+            } => {
+                start.await?;
+                tell(step, Phase::Running, &healthy);
+                self.watch(host, boot, *deploy_timeout, *readiness_delay)
+                    .await
+            }
+        }
+    }
+
     /// Has the proxy switch to the new container.
     async fn switch(
         &self,
         host: &str,
         boot: &Boot,
-        switch: &Promise,
+        switch: &Prepared,
         id: Option<&str>,
     ) -> Result<(), Unready> {
-        match self.world.perform(switch).await {
-            Ok(Answer::Ended(Ended {
+        match self.world.run(switch).await {
+            Ok(Ended {
                 code,
                 stdout,
                 stderr,
-            })) if code != 0 => {
+            }) if code != 0 => {
                 let said: Vec<&str> = stderr
                     .lines()
                     .chain(stdout.lines())
@@ -195,7 +232,7 @@ impl Deploy {
                         .collect(),
                 })
             }
-            Ok(Answer::Ended(_) | Answer::Done | Answer::Created(_) | Answer::Was(_)) => Ok(()),
+            Ok(Ended { .. }) => Ok(()),
             Err(error) if did_not_happen(&error) => Err(Unready::Call(error)),
             // The answer is lost, but not the switch perhaps: stopping the new container could stop the application.
             Err(error) => match self.is_routed(host, &boot.role, id).await {

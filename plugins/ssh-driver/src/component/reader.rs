@@ -2,10 +2,12 @@
 
 use std::rc::Rc;
 
+use release::Value;
 use serde_json::Value as Json;
 
 use super::bindings::plimsoll::deploy::docker::{ContainerSummary, Engine, LogLines};
 use super::bindings::plimsoll::deploy::types::CapError;
+use super::convert;
 use crate::facts::{Container, Image};
 use crate::places::Places;
 
@@ -58,6 +60,13 @@ impl Reader {
                 references: image.references,
             })
             .collect())
+    }
+
+    /// Whether an image is there with a digest.
+    pub(super) async fn has_image(&self, image: &str, digest: &Value) -> Result<bool, CapError> {
+        let digest = convert::value(digest);
+        let asked = self.engine.has_image(image.to_owned(), digest);
+        self.places.call(asked).await
     }
 
     pub(super) async fn network_exists(&self, name: &str) -> Result<bool, CapError> {

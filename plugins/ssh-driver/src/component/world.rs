@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use futures::future::join_all;
 
+use super::bindings::plimsoll::deploy::docker::{Created, Prepared};
 use super::bindings::plimsoll::deploy::lock::Held;
 use super::bindings::plimsoll::deploy::ssh::Session;
 use super::bindings::plimsoll::deploy::types::CapError;
@@ -36,6 +37,14 @@ pub(super) enum Answer {
     Ended(Ended),
     /// Whether there was something to do.
     Was(bool),
+}
+
+/// A new container, as far as it is.
+pub(super) enum Made {
+    /// Created.
+    Half(Created),
+    /// Created and started: its short id.
+    Whole(String),
 }
 
 /// How a command ended.
@@ -93,6 +102,61 @@ impl World {
         self.changed
             .set(self.changed.get() || happened && promise.call.changes_host());
         answer
+    }
+
+    /// Makes the container of a promise, and starts it where that can't be done apart.
+    pub(super) async fn create(&self, promise: &Promise) -> Result<Option<Made>, CapError> {
+        if let Call::Run { spec } = &promise.call {
+            let engine = self.engine(&promise.subject).await?;
+            let create = engine
+                .engine()
+                .create(promise.id.clone(), convert::spec(spec));
+            return self.places.call(create).await.map(Made::Half).map(Some);
+        }
+        Ok(match self.perform(promise).await? {
+            Answer::Created(id) => Some(Made::Whole(id)),
+            Answer::Done | Answer::Ended(_) | Answer::Was(_) => None,
+        })
+    }
+
+    /// Starts what was made; answers its short id.
+    pub(super) async fn start(&self, made: Made) -> Result<String, CapError> {
+        match made {
+            Made::Half(created) => {
+                let answer = self.places.call(created.start()).await;
+                let happened = !matches!(&answer, Err(error) if did_not_happen(error));
+                self.changed.set(self.changed.get() || happened);
+                answer
+            }
+            Made::Whole(id) => Ok(id),
+        }
+    }
+
+    /// Readies the command of a promise.
+    pub(super) async fn prepare(&self, promise: &Promise) -> Result<Option<Prepared>, CapError> {
+        let Call::Exec {
+            container,
+            user,
+            command,
+        } = &promise.call
+        else {
+            return Ok(None);
+        };
+        let engine = self.engine(&promise.subject).await?;
+        let command = command.iter().map(convert::value).collect();
+        let prepare =
+            engine
+                .engine()
+                .prepare(promise.id.clone(), container.clone(), user.clone(), command);
+        self.places.call(prepare).await.map(Some)
+    }
+
+    /// Runs what was readied.
+    pub(super) async fn run(&self, prepared: &Prepared) -> Result<Ended, CapError> {
+        let answer = self.places.call(prepared.run()).await;
+        let happened = !matches!(&answer, Err(error) if did_not_happen(error));
+        self.changed.set(self.changed.get() || happened);
+        answer.map(Ended::from)
     }
 
     async fn make(&self, promise: &Promise) -> Result<Answer, CapError> {

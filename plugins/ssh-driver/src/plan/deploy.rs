@@ -143,6 +143,7 @@ pub fn plan(input: &Input<'_>) -> Result<Proposal, Refusal> {
     );
     steps.extend(boot::in_groups(input, &boots));
     if !boots.is_empty() {
+        let (mut finished, mut images) = (Vec::new(), Vec::new());
         for host in &hosts {
             let booted: Vec<_> = boots.iter().filter(|(at, _)| at == host).collect();
             let tag = finish::tag(input, host);
@@ -150,8 +151,12 @@ pub fn plan(input: &Input<'_>) -> Result<Proposal, Refusal> {
                 true => Some(prune::after_boots(input, host, &booted)?),
                 false => None,
             };
-            steps.extend(finish::step(input, host, tag, prune));
+            let [finish, rest] = finish::steps(input, host, tag, prune);
+            finished.extend(finish);
+            images.extend(rest);
         }
+        steps.extend(finished);
+        steps.extend(images);
     }
     if extent.setup {
         steps.extend(prune::besides(input)?);

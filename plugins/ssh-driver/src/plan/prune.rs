@@ -16,8 +16,10 @@ use crate::step::{Boot, Step};
 pub struct Pruning {
     /// Lines of the audit log.
     pub lines: Vec<&'static str>,
-    /// First containers, then the names of images, then dangling images: each needs the one before it.
-    pub rounds: Vec<Vec<Promise>>,
+    /// First the containers.
+    pub containers: Vec<Promise>,
+    /// Then images that none of them uses any more: names, and what has no name.
+    pub images: Vec<Promise>,
 }
 
 /// `prune …`.
@@ -37,16 +39,14 @@ pub fn plan(input: &Input<'_>, what: Prune) -> Result<Proposal, Refusal> {
         let stopped = stopped_after(input, facts, host, None);
         let mut pruning = prune(input, host, facts, &stopped, retain);
         if let Prune::Containers { .. } = what {
-            pruning.rounds.truncate(1);
+            pruning.images.clear();
             pruning.lines.truncate(1);
         }
         let audit = input.audit(host, "prune/audit", None, &pruning.lines);
-        match pruning.rounds.first_mut() {
-            Some(first) => first.insert(0, audit),
-            None => pruning.rounds.push(vec![audit]),
-        }
+        pruning.containers.insert(0, audit);
         let title = format!("prune {host}");
-        steps.extend(input.work("prune", host, "prune", title, pruning.rounds));
+        let rounds = vec![pruning.containers, pruning.images];
+        steps.extend(input.work("prune", host, "prune", title, rounds));
     }
     Ok(Proposal {
         steps: input.locked(&hosts, steps)?,
@@ -124,15 +124,15 @@ fn prune(
         };
         input.promise(host, &format!("prune/image/{reference}"), call)
     });
-    // Alone, as an Engine fails to remove an image that it is pruning at the same moment.
     let dangling = Call::PruneImages {
         labels: vec![("service".into(), release.service.clone())],
     };
-    let dangling = vec![input.promise(host, "prune/dangling", dangling)];
+    let dangling = [input.promise(host, "prune/dangling", dangling)];
     let containers = retain.is_some().then_some("Pruned containers");
     Pruning {
         lines: containers.into_iter().chain(["Pruned images"]).collect(),
-        rounds: vec![removals.collect(), untags.collect(), dangling],
+        containers: removals.collect(),
+        images: untags.chain(dangling).collect(),
     }
 }
 

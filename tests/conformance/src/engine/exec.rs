@@ -6,7 +6,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
-use super::{Answer, Call, created, document, fail, proxy, with};
+use super::{Answer, Call, created, document, fail, lines, proxy, with};
 use crate::world::{Execution, PROXY, hex};
 
 /// Prepares a command.
@@ -74,9 +74,12 @@ async fn start(call: &Call, id: &str, upgraded: Option<OnUpgrade>) -> Answer {
         } else {
             proxy::Said::default()
         };
-        if let Some(execution) = world.lock().host(&host).executions.get_mut(&id) {
+        let mut inner = world.lock();
+        if let Some(execution) = inner.host(&host).executions.get_mut(&id) {
             execution.code = Some(said.code);
         }
+        inner.ended.notify_waiters();
+        drop(inner);
         [frame(1, &said.out), frame(2, &said.err)].concat()
     };
     let Some(upgraded) = upgraded else {
@@ -107,6 +110,32 @@ async fn start(call: &Call, id: &str, upgraded: Option<OnUpgrade>) -> Answer {
     );
     headers.insert("upgrade", hyper::header::HeaderValue::from_static("tcp"));
     answer
+}
+
+/// The next command that ends in a container, as an event; the answer comes with it.
+pub(super) async fn next_end(call: &Call) -> Answer {
+    let containers = call.filters().remove("container").unwrap_or_default();
+    let ended = call.world.lock().ended.clone();
+    let ends = || {
+        let mut inner = call.world.lock();
+        let executions = &inner.host(&call.host).executions;
+        let here = executions
+            .iter()
+            .filter(|(_, one)| containers.contains(&one.container));
+        here.filter_map(|(id, one)| Some((id.clone(), one.code?)))
+            .collect::<Vec<_>>()
+    };
+    let before = ends();
+    loop {
+        let next = ended.notified();
+        if let Some((id, code)) = ends().into_iter().find(|end| !before.contains(end)) {
+            let attributes = json!({"execID": id, "exitCode": code.to_string()});
+            return lines(&[
+                json!({"Type": "container", "Action": "exec_die", "Actor": {"ID": "", "Attributes": attributes}}),
+            ]);
+        }
+        next.await;
+    }
 }
 
 /// A piece of output as the Engine multiplexes it.

@@ -307,6 +307,51 @@ async fn only_the_promised_call_is_made_and_only_once() {
 }
 
 #[tokio::test]
+async fn half_a_call_needs_the_promise_of_the_whole_and_uses_it_up() {
+    let test = TestRun::new();
+    let words = |word: &str| json!(["echo", word]);
+    let call = |what: &str, effect: &str, word: &str| json!({"do": what, "host": "local", "effect": effect, "name": "mine-absent", "command": words(word)});
+    let promises = [promise(
+        "echo",
+        "docker.exec",
+        "local",
+        json!({"container": "mine-absent", "user": null, "command": words("a")}),
+    )];
+    let create = json!({"do": "create", "host": "local", "effect": "echo", "name": "mine-1", "image": "mine/app:1"});
+    let results = apply(
+        &test,
+        &promises,
+        json!([
+            call("prepare", "other", "a"),
+            call("prepare", "echo", "b"),
+            create,
+            call("prepare", "echo", "a"),
+            call("exec", "echo", "a"),
+            {"do": "has-image", "host": "local", "image": "other/app:1", "digest": "sha256:0"},
+        ]),
+    )
+    .await;
+    for (result, why) in results.iter().zip([
+        "`other` is not in the approved plan",
+        "asked for",
+        "approved as docker.exec on local, not as docker.run",
+        "NotFound",
+        "was used before",
+        "Denied",
+    ]) {
+        assert!(result.contains(why), "{why}: {result}");
+    }
+    let observing = observe(
+        &test,
+        json!([call("prepare", "echo", "a"), {"do": "create", "host": "local", "effect": "x", "name": "mine-1", "image": "mine/app:1"}]),
+    )
+    .await;
+    for result in observing {
+        assert!(result.contains("NotPlanned"), "{result}");
+    }
+}
+
+#[tokio::test]
 async fn a_secret_is_not_put_where_others_can_read_it_and_never_comes_back() {
     let canary = "canary-4f8a1c";
     let test = TestRun::with_secrets(&format!("KEY={canary}\n"));

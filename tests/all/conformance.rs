@@ -99,6 +99,24 @@ fn hold(set: &str, passing: &BTreeSet<String>, of: usize) {
 }
 
 #[test]
+fn a_steady_deploy_takes_ten_round_trips_whatever_the_number_of_hosts() {
+    let counted = Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--package", "conformance", "--"])
+        .args(["trips", "1", "5"])
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&counted.stdout);
+    println!("hosts, round trips after the login:\n{printed}");
+    let trips: Vec<u32> = printed
+        .lines()
+        .filter_map(|line| line.split(' ').nth(1)?.parse().ok())
+        .collect();
+    let said = String::from_utf8_lossy(&counted.stderr);
+    assert_eq!(trips.len(), 2, "{printed}{said}");
+    assert!(trips.iter().all(|trips| *trips <= 10), "{printed}");
+}
+
+#[test]
 fn what_kamal_does_to_its_hosts_is_what_we_do() {
     let Some(data) = conformance("kamal") else {
         return;

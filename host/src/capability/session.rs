@@ -13,8 +13,10 @@ use crate::interrupt::Level;
 use crate::plan::Promises;
 use crate::wit::types::{CapError, Denial, Moment, Part};
 
-/// Privileged calls of one component that may be under way at once, over all hosts: a look at a host is six of them.
-const CONCURRENT: usize = 4096;
+/// Privileged calls of one component that may be under way at once, over all hosts.
+const CONCURRENT: usize = 256;
+/// As many for each granted host, when that is more: a look at a host is six of them, and hosts are looked at together.
+const CONCURRENT_EACH: usize = 16;
 
 /// What a component may do now.
 #[derive(Debug)]
@@ -49,6 +51,7 @@ pub struct Session {
     pub(crate) lines: Lines,
     stage: Stage,
     calls: Semaphore,
+    concurrent: usize,
 }
 
 /// A mutating call as it is checked and written down.
@@ -69,6 +72,7 @@ impl Session {
         grants: Grants,
         stage: Stage,
     ) -> Arc<Self> {
+        let concurrent = CONCURRENT.max(CONCURRENT_EACH * grants.docker.hosts.len());
         Arc::new(Self {
             run,
             plugin: plugin.to_owned(),
@@ -76,7 +80,8 @@ impl Session {
             grants,
             lines: Lines::default(),
             stage,
-            calls: Semaphore::new(CONCURRENT),
+            calls: Semaphore::new(concurrent),
+            concurrent,
         })
     }
 
@@ -89,7 +94,7 @@ impl Session {
     pub(crate) fn budget(&self) -> Result<SemaphorePermit<'_>, CapError> {
         self.calls
             .try_acquire()
-            .map_err(|_| CapError::Quota(format!("more than {CONCURRENT} calls at once")))
+            .map_err(|_| CapError::Quota(format!("more than {} calls at once", self.concurrent)))
     }
 
     /// A scope refusal for the component, written down.

@@ -1,5 +1,5 @@
-//! How many calls are in flight at once. The host refuses more than 4096 of one component; waiting for a place instead
-//! lets any number of hosts be deployed together.
+//! How many calls are in flight at once. The host refuses more than 256 of one component, or 16 for each host; waiting for a
+//! place instead lets any number of hosts be deployed together.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -12,14 +12,12 @@ pub struct Places {
     waiting: RefCell<Vec<Waker>>,
 }
 
-impl Default for Places {
-    /// As many as stay well below the host's limit.
-    fn default() -> Self {
-        Self::new(3000)
-    }
-}
-
 impl Places {
+    /// As many as stay well below the host's limit.
+    pub fn on(hosts: usize) -> Self {
+        Self::new(200.max(12 * hosts))
+    }
+
     /// So many places.
     pub fn new(places: usize) -> Self {
         Self {

@@ -1,5 +1,5 @@
-//! What plimsoll costs: its pure commands against an empty process, a deploy to two servers against one to one, and whether
-//! those who use a server notice.
+//! What plimsoll costs: its pure commands against an empty process, a deploy to two servers against one to one, one to a
+//! server that is far away, and whether those who use a server notice.
 //!
 //! Only ratios within one run say something: the machine is as busy as it is. So what is compared is also measured in turns.
 
@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::command::{command, run};
+use crate::delay::DelayedPath;
 use crate::report::{print, say};
 use crate::sample::{self, Project};
 use crate::{Engine, Lab, LabError, cargo, proxy_stand_in, setup, state};
@@ -20,8 +21,10 @@ use crate::{Engine, Lab, LabError, cargo, proxy_stand_in, setup, state};
 const RUNS: usize = 40;
 /// Deploys to each number of hosts.
 const DEPLOYS: usize = 3;
-/// Manifests of the project, by the number of hosts they name.
-const MANIFESTS: [&str; 2] = ["config/one.yml", "config/two.yml"];
+/// Manifests of the project: one host, two hosts, and the first of them far away.
+const MANIFESTS: [&str; 3] = ["config/one.yml", "config/two.yml", "config/far.yml"];
+/// Added to every exchange with the server that is far away; its registry is as near as ever.
+const FAR: Duration = Duration::from_millis(100);
 /// The one that names all hosts.
 const ALL: &str = "config/all.yml";
 /// An observation of both hosts.
@@ -49,6 +52,8 @@ struct Bench {
     plimsoll: PathBuf,
     project: Project,
     repository: String,
+    /// The way to the server that is far away.
+    _path: DelayedPath,
     /// A home of its own: known hosts, journals and compiled components of this run alone.
     home: PathBuf,
 }
@@ -61,10 +66,16 @@ impl Bench {
         }
         let project = sample::stage(&home.join("hello"), "Hello")?;
         let registry = &lab.registry;
-        for (count, manifest) in (1..).zip(MANIFESTS) {
-            project.write(manifest, &configuration(lab, count))?;
+        let near: Vec<&str> = lab.hosts.iter().map(|host| host.address.as_str()).collect();
+        let (far, path) = lab.hosts[0].behind(FAR)?;
+        let far = format!("\"{}:{}\"", far.address, far.port);
+        for (manifest, hosts) in MANIFESTS
+            .into_iter()
+            .zip([&near[..1], &near[..2], &[&*far]])
+        {
+            project.write(manifest, &configuration(lab, hosts))?;
         }
-        project.write(ALL, &configuration(lab, lab.hosts.len()))?;
+        project.write(ALL, &configuration(lab, &near))?;
         project.write(
             ".kamal/secrets",
             &format!("REGISTRY_PASSWORD={}\n", registry.password),
@@ -78,6 +89,7 @@ impl Bench {
             plimsoll,
             project,
             repository,
+            _path: path,
             home,
         };
         say("deploying a first version to both hosts");
@@ -181,7 +193,7 @@ impl Bench {
         let mut took = MANIFESTS.map(|_| Vec::new());
         for round in 1..=DEPLOYS {
             say(format!(
-                "deploying to one host and to two, {round} of {DEPLOYS}"
+                "deploying to one host, to two and to one far away, {round} of {DEPLOYS}"
             ));
             for (manifest, took) in MANIFESTS.into_iter().zip(&mut took) {
                 took.push(self.deploy(manifest)?);
@@ -191,7 +203,8 @@ impl Bench {
             "deploy of a new version (build, push, pull, switch, drain, prune), {DEPLOYS} runs in turns"
         ));
         let one = median(&mut took[0]);
-        for (name, took) in ["to 1 host", "to 2 hosts"].into_iter().zip(&mut took) {
+        let names = ["to 1 host", "to 2 hosts", "to 1 host, 100 ms away"];
+        for (name, took) in names.into_iter().zip(&mut took) {
             let middle = median(took);
             print(format!(
                 "  {name:<24} {:>8.2} s    {:>6.2} × one host  (fastest {:.2} s)",
@@ -200,19 +213,19 @@ impl Bench {
                 took[0].as_secs_f64(),
             ));
         }
+        let added = median(&mut took[2]).saturating_sub(one);
+        print(format!(
+            "  100 ms on SSH only add {:.2} s to a deploy to one host: {:.1} round trips, of TCP and the login too",
+            added.as_secs_f64(),
+            added.as_secs_f64() / FAR.as_secs_f64(),
+        ));
         Ok(())
     }
 }
 
-/// `config/deploy.yml` for the first `count` hosts of the lab, over SSH and with its registry.
-fn configuration(lab: &Lab, count: usize) -> String {
+/// `config/deploy.yml` for hosts of the lab, over SSH and with its registry.
+fn configuration(lab: &Lab, hosts: &[&str]) -> String {
     let registry = &lab.registry;
-    let hosts: Vec<&str> = lab
-        .hosts
-        .iter()
-        .take(count)
-        .map(|host| host.address.as_str())
-        .collect();
     let key = lab
         .hosts
         .first()

@@ -175,3 +175,16 @@ fn half(effect: &str, operation: &'static str, host: &str, arguments: Json) -> C
         arguments,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_half_is_made_once() {
+        let half = Once::new(1);
+        assert_eq!(half.take("run").ok(), Some(1));
+        let error = half.take("run").expect_err("it was taken");
+        assert!(matches!(error, CapError::NotPlanned(why) if why.contains("`run`")));
+    }
+}

@@ -30,9 +30,9 @@ pub(super) async fn apply(
 ) -> Result<Outcome, Failure> {
     let deploy = Deploy {
         aftermath: RefCell::new(Aftermath::of(&steps)),
-        desired,
         steps,
-        world: World::default(),
+        world: World::of(desired.all_hosts().len()),
+        desired,
         gate: Gate::default(),
         ready: All::default(),
         images: All::default(),

@@ -29,11 +29,11 @@ pub(super) async fn observe(
     desired: &Desired,
     documents: &[Document],
 ) -> Result<Vec<Document>, CapError> {
-    let places = Rc::new(Places::default());
     let hosts = match matches!(request.command, Command::Prune(_) | Command::Bootstrap) {
         true => desired.meant_hosts(),
         false => desired.all_hosts(),
     };
+    let places = Rc::new(Places::on(hosts.len()));
     let looks = hosts.into_iter().filter_map(|host| {
         let look = Look::of(&request.command, desired, host);
         Some((host, look)).filter(|(_, look)| !look.is_nothing())

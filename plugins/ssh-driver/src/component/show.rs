@@ -114,7 +114,7 @@ async fn boot_config(host: &str) -> Result<Vec<String>, CapError> {
 
 /// The lines of a container that the user wants.
 async fn lines(host: &str, container: String, logs: &Logs) -> Result<Vec<String>, CapError> {
-    let reader = Reader::connect(host, &Rc::new(Places::default())).await?;
+    let reader = Reader::connect(host, &Rc::new(Places::on(1))).await?;
     let all = logs.since.is_some() || logs.grep.is_some();
     let tail = logs.lines.or_else(|| (!all).then_some(LINES));
     let wanted = LogLines {

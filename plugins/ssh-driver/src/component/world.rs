@@ -18,7 +18,6 @@ use crate::places::Places;
 
 /// Open connections, and the lock. A connection is opened when it is first needed: a host may get its Engine only on the
 /// way.
-#[derive(Default)]
 pub(super) struct World {
     engines: RefCell<BTreeMap<String, Rc<Reader>>>,
     sessions: RefCell<BTreeMap<String, Rc<Session>>>,
@@ -55,6 +54,17 @@ pub(super) struct Ended {
 }
 
 impl World {
+    /// Nothing is open yet, of so many hosts.
+    pub(super) fn of(hosts: usize) -> Self {
+        Self {
+            engines: RefCell::default(),
+            sessions: RefCell::default(),
+            places: Rc::new(Places::on(hosts)),
+            held: RefCell::default(),
+            changed: Cell::default(),
+        }
+    }
+
     /// Connects to the Engines of hosts, all at once.
     pub(super) async fn connect(&self, hosts: &[&str]) -> Result<(), CapError> {
         all(hosts.iter().map(|host| self.engine(host))).await?;

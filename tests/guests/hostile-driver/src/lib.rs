@@ -212,6 +212,23 @@ async fn perform(call: &Json) -> Result<String, CapError> {
             extracted.await.map(|()| String::new())?
         }
         "run" => engine().await?.run(effect, spec(call)).await?,
+        "create" => {
+            let created = engine().await?.create(effect, spec(call)).await?;
+            created.start().await?
+        }
+        "prepare" => {
+            let words = call["command"].as_array().into_iter().flatten();
+            let command = words.map(value).collect();
+            let engine = engine().await?;
+            let prepared = engine.prepare(effect, name, None, command).await?;
+            format!("{:?}", prepared.run().await?)
+        }
+        "has-image" => {
+            let digest = value(&call["digest"]);
+            let engine = engine().await?;
+            let there = engine.has_image(text(call, "image"), digest).await?;
+            there.to_string()
+        }
         "stop" => engine()
             .await?
             .stop(effect, name, None)

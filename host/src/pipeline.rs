@@ -16,6 +16,7 @@ pub mod facts;
 pub mod images;
 pub mod observe;
 pub mod package;
+pub mod recovery;
 pub mod registry;
 pub mod render;
 pub mod servers;
@@ -34,6 +35,7 @@ use crate::plugin::{Plugin, Plugins};
 use crate::report::{Event, Reporter};
 use crate::sandbox::{Loaded, Sandbox};
 use crate::wit::types::Context;
+use recovery::Again;
 
 pub use error::DeployError;
 
@@ -101,8 +103,8 @@ pub struct Request {
     pub facts: Option<PathBuf>,
     /// Where to record the observation.
     pub save_facts: Option<PathBuf>,
-    /// Command that would repeat this run, for the line that undoes it.
-    pub command: String,
+    /// How the command line is repeated, for lines that undo this run or go on with it.
+    pub again: Again,
 }
 
 impl Request {

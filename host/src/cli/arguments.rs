@@ -189,24 +189,26 @@ impl Target {
             .collect()
     }
 
-    /// The flags that choose the same project and part again.
-    pub fn repeated(&self) -> String {
-        let mut flags = String::new();
-        if let Some(file) = &self.config_file {
-            flags.push_str(&format!(" -c {}", file.display()));
-        }
-        for (flag, value) in [
+    /// The flags that choose the same project, destination and roles again.
+    pub fn project_flags(&self) -> Vec<String> {
+        let file = self.config_file.as_ref();
+        let roles = (!self.roles.is_empty()).then(|| self.roles.join(","));
+        let flags = [
+            ("-c", file.map(|file| file.display().to_string())),
             ("-d", self.destination.clone()),
-            ("-h", self.hosts.clone().flatten()),
-            ("-r", (!self.roles.is_empty()).then(|| self.roles.join(","))),
-        ] {
-            if let Some(value) = value {
-                flags.push_str(&format!(" {flag} {value}"));
-            }
-        }
-        if self.primary {
-            flags.push_str(" -p");
-        }
-        flags
+            ("-r", roles),
+        ];
+        let given = flags
+            .into_iter()
+            .filter_map(|(flag, value)| Some([flag.to_owned(), value?]));
+        given.flatten().collect()
+    }
+
+    /// The flags that choose the same hosts again.
+    pub fn host_flags(&self) -> Vec<String> {
+        let hosts = self.hosts.clone().flatten();
+        let hosts = hosts.map(|hosts| vec!["-h".to_owned(), hosts]);
+        let primary = self.primary.then(|| "-p".to_owned());
+        hosts.into_iter().flatten().chain(primary).collect()
     }
 }

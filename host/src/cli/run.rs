@@ -10,8 +10,10 @@ use tokio::runtime::Runtime;
 use super::arguments::{Target, Wanted};
 use super::environment::Environment;
 use super::start;
+use crate::pipeline::recovery::Recovery;
 use crate::pipeline::{DeployError, Goal, Host, Request, deploy};
 use crate::report::{Event, Format, Reporter, Verbosity, Verdict};
+use crate::wire::shell;
 
 /// Exit code after Ctrl-C.
 const INTERRUPTED: u8 = 130;
@@ -151,10 +153,35 @@ impl Ground {
                     true => interrupted,
                     false => 1,
                 };
-                fail(&self.reporter, &error.to_string(), &error.hints(), code)
+                let failed = fail(&self.reporter, &error.to_string(), &error.hints(), code);
+                if let DeployError::Partial(_, recovery) = &error {
+                    recover(&self.reporter, &self.environment, recovery);
+                }
+                failed
             }
         }
     }
+}
+
+/// Lets a person choose how to go on, and does it; returns when it is left as it is, or nobody is there.
+fn recover(reporter: &Reporter, environment: &Environment, recovery: &Recovery) {
+    let choices = recovery.choices();
+    if choices.is_empty() || !recovery.asks || !reporter.can_ask() {
+        return;
+    }
+    let titles = choices.iter().map(|step| step.title.clone());
+    let options: Vec<String> = titles.chain(["leave it as it is".to_owned()]).collect();
+    let chosen = reporter.pick("What now?", &options);
+    let Some(step) = chosen.and_then(|chosen| choices.get(chosen)) else {
+        return;
+    };
+    // Whatever it is called by, it is this program.
+    let words = step.words.iter();
+    let words = words.skip_while(|word| *word == "plimsoll").cloned();
+    let program = environment.executable.display().to_string();
+    let line: Vec<String> = [program].into_iter().chain(words).collect();
+    let why = shell::become_program(&line);
+    reporter.error(&format!("failed to start {}: {why}", line[0]), &[]);
 }
 
 pub(super) fn fail(reporter: &Reporter, message: &str, hints: &[String], code: u8) -> ExitCode {

@@ -18,6 +18,7 @@ use crate::manifest::kamal::{SecretUse, SshConfigFiles, SshSection, Use};
 use crate::manifest::{
     Diagnostic, FindError, ManifestError, Outside, PlacedFiles, Project, render_diagnostic,
 };
+use crate::pipeline::recovery::Again;
 use crate::pipeline::{DeployError, Goal, Host, Request};
 use crate::plan::printable;
 use crate::plugin::configuration::Configuration;
@@ -94,7 +95,11 @@ pub(super) async fn start(
         primary: target.primary,
         facts: wanted.facts.clone(),
         save_facts: wanted.save_facts.clone(),
-        command: format!("{} deploy{}", wanted.program, target.repeated()),
+        again: Again {
+            program: wanted.program.split(' ').map(str::to_owned).collect(),
+            project: target.project_flags(),
+            hosts: target.host_flags(),
+        },
     };
     let sandbox = Sandbox::new(cache, interrupt.clone())?;
     Ok((

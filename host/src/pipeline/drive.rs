@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Mutex;
 
+use super::recovery::Recovery;
 use super::{DeployError, Host, Request};
 use crate::capability::Stage;
 use crate::interrupt::Level;
@@ -38,6 +39,7 @@ pub async fn drive(
         );
     }
     let outcome = result
+        .map_err(|error| recoverable(request, bound.plan(), error))
         .inspect_err(|error| tell(host, error))
         .map_err(|error| interrupted(host, error))?;
     match request.asked["raw"].as_bool() {
@@ -91,11 +93,25 @@ async fn apply(host: &Host, plan: &Plan) -> Result<Outcome, DeployError> {
     applying.await?.map_err(DeployError::from_failure)
 }
 
+/// The failure with what can be done about it.
+fn recoverable(request: &Request, plan: &Plan, error: DeployError) -> DeployError {
+    match error {
+        DeployError::Partial(partial, _) => {
+            let recovery = Recovery::of(request, &plan.context.version, &partial.leftovers);
+            DeployError::Partial(partial, recovery)
+        }
+        other => other,
+    }
+}
+
 /// What a person needs to know about something half done.
 fn tell(host: &Host, error: &DeployError) {
-    if let DeployError::Partial(Partial {
-        details, leftovers, ..
-    }) = error
+    if let DeployError::Partial(
+        Partial {
+            details, leftovers, ..
+        },
+        recovery,
+    ) = error
     {
         if !details.is_empty() {
             host.reporter.emit(&Event::Detail {
@@ -107,11 +123,16 @@ fn tell(host: &Host, error: &DeployError) {
             .iter()
             .map(|left| format!("{}: {}", left.host, left.state))
             .collect();
-        if !left.is_empty() {
-            host.reporter.emit(&Event::Detail {
-                title: "what runs where",
-                lines: &left,
-            });
+        for (title, lines) in [
+            ("what runs where", left),
+            ("what can be done now", recovery.lines()),
+        ] {
+            if !lines.is_empty() {
+                host.reporter.emit(&Event::Detail {
+                    title,
+                    lines: &lines,
+                });
+            }
         }
     }
     let in_doubt = host.run.in_doubt();
@@ -139,7 +160,7 @@ impl Host {
             .map(str::to_owned)
             .collect();
         let undo = output("previous-version")
-            .map(|version| format!("{} -P --version {version}", request.command));
+            .map(|version| request.again.line(&["deploy", "-P", "--version", version]));
         let version = output("version")
             .unwrap_or(&plan.context.version)
             .to_owned();

@@ -1,5 +1,6 @@
 //! Why a deploy did not happen, or did not finish.
 
+use super::recovery::Recovery;
 use super::several::Failed;
 use crate::capability;
 use crate::report::Finding;
@@ -47,7 +48,7 @@ pub enum DeployError {
     Refused(String),
     /// Some of it was done.
     #[error("{}", message(&.0.message))]
-    Partial(Partial),
+    Partial(Partial, Recovery),
     /// Mandatory violations; they were shown.
     #[error("stopped by {0} mandatory policy violation(s); nothing was changed")]
     Violations(usize),
@@ -102,7 +103,7 @@ impl DeployError {
             Self::Wire { source, .. } | Self::Aws(source) => source.hint().into_iter().collect(),
             Self::Capability(error) => hints_in(&capability::error::in_words(error)),
             Self::Refused(text) | Self::Project(text) => hints_in(text),
-            Self::Partial(partial) => hints_in(&partial.message),
+            Self::Partial(partial, _) => hints_in(&partial.message),
             Self::Violations(_) => {
                 vec!["correct what is named above, or change the policy in plimsoll.yml".to_owned()]
             }
@@ -150,7 +151,7 @@ impl DeployError {
     pub fn from_failure(failure: Failure) -> Self {
         match failure {
             Failure::Refused(why) => Self::Refused(why),
-            Failure::Partial(partial) => Self::Partial(partial),
+            Failure::Partial(partial) => Self::Partial(partial, Recovery::default()),
             Failure::Capability(CapError::Cancelled) => Self::Interrupted(String::new()),
             Failure::Capability(error) => Self::Capability(error),
         }

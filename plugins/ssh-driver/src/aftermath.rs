@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use release::Release;
+
+use crate::observed;
 use crate::step::{Boot, Step, Task};
 
 /// How far a role got on a host.
@@ -58,23 +61,51 @@ impl Aftermath {
             .for_each(|entry| entry.progress = progress);
     }
 
-    /// Host and what runs there, in words.
-    pub fn leftovers(&self) -> Vec<(String, String)> {
-        let words = |roles: &Vec<Entry>| {
-            roles
+    /// What each host is left with.
+    pub fn leftovers(&self, release: &Release) -> Vec<Left> {
+        let left = |(host, roles): (&String, &Vec<Entry>)| {
+            let words: Vec<String> = roles.iter().map(Entry::words).collect();
+            // One version that everything here replaced; a container that cleared its name is no version to go back to.
+            let mut replaced = roles
                 .iter()
-                .map(Entry::words)
-                .collect::<Vec<_>>()
-                .join("; ")
+                .filter(|role| role.may_serve())
+                .map(|role| observed::version(release, &role.role, role.current.as_deref()?));
+            let first = replaced.next().flatten();
+            let first = first.filter(|version| !version.contains("_replaced_"));
+            Left {
+                host: host.clone(),
+                state: words.join("; "),
+                unfinished: !roles.iter().all(Entry::works),
+                replaced: first
+                    .filter(|first| replaced.all(|other| other.as_deref() == Some(first.as_str()))),
+            }
         };
-        self.0
-            .iter()
-            .map(|(host, roles)| (host.clone(), words(roles)))
-            .collect()
+        self.0.iter().map(left).collect()
     }
 }
 
+/// What a host is left with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Host.
+    pub host: String,
+    /// What runs there, in words.
+    pub state: String,
+    /// Something has not become what it should be.
+    pub unfinished: bool,
+    /// The version that was replaced.
+    pub replaced: Option<String>,
+}
+
 impl Entry {
+    fn works(&self) -> bool {
+        matches!(self.progress, Progress::Beside | Progress::Done)
+    }
+
+    fn may_serve(&self) -> bool {
+        self.works() || self.progress == Progress::InDoubt
+    }
+
     fn words(&self) -> String {
         let Self {
             role,
@@ -169,9 +200,39 @@ mod tests {
                 panic!("a boot")
             };
             aftermath.note("web-1", web, progress);
+            let left = aftermath.leftovers(&release());
+            assert_eq!((left.len(), &*left[0].state), (1, expected));
+        }
+    }
+
+    fn release() -> Release {
+        let release = crate::plan::tests::desired(&[&["web-1"]], &[("web", &["web-1"])], |_| {});
+        release.release
+    }
+
+    #[test]
+    fn what_to_try_again_and_what_to_go_back_to() {
+        for (current, progress, unfinished, replaced) in [
+            (Some("app-web-1"), Progress::Untouched, true, None),
+            (Some("app-web-1"), Progress::Stopped, true, None),
+            (Some("app-web-1"), Progress::InDoubt, true, Some("1")),
+            (Some("app-web-1"), Progress::Beside, false, Some("1")),
+            (Some("app-web-1"), Progress::Done, false, Some("1")),
+            (Some("app-web-2_replaced_0"), Progress::Done, false, None),
+            (None, Progress::Done, false, None),
+        ] {
+            let steps = [boot("web", current)];
+            let mut aftermath = Aftermath::of(&steps);
+            let Task::Boot(web) = &steps[0].task else {
+                panic!("a boot")
+            };
+            aftermath.note("web-1", web, progress);
+            let left = aftermath.leftovers(&release());
+            assert_eq!(left[0].unfinished, unfinished, "{current:?} {progress:?}");
             assert_eq!(
-                aftermath.leftovers(),
-                [("web-1".to_owned(), expected.to_owned())]
+                left[0].replaced.as_deref(),
+                replaced,
+                "{current:?} {progress:?}"
             );
         }
     }

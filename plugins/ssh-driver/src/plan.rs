@@ -319,4 +319,4 @@ impl Input<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -186,3 +186,63 @@ impl Drop for Down {
         self.0.start().unwrap();
     }
 }
+
+/// What is offered after a failure, without the program's name: the words of each command.
+fn offered(said: &str) -> Vec<Vec<String>> {
+    let lines = said
+        .lines()
+        .filter_map(|line| line.split_once(": plimsoll "));
+    let words = |line: &str| {
+        line.split(' ')
+            .map(|word| word.trim_matches('\'').to_owned())
+            .collect()
+    };
+    lines.map(|(_, line)| words(line.trim_end())).collect()
+}
+
+#[test]
+fn a_deploy_that_stopped_halfway_is_finished_or_taken_back_by_the_commands_it_names() {
+    let Some(stage) = Stage::new(2) else { return };
+    let (well, ill) = (stage.host(0).clone(), stage.host(1).clone());
+    let first = stage.project.version().unwrap();
+    stage.deploys(&[]);
+    let manifest = stage.manifest("").replace(
+        &format!("  - {}\n", ill.address),
+        &format!("  - {}: ill\n", ill.address),
+    );
+    let second = stage.configure(&format!(
+        "{manifest}env:\n  tags:\n    ill:\n      HELLO_UNHEALTHY: 1\n"
+    ));
+    let commands = offered(&stage.fails(&[]));
+    let [resume, undo] = commands.as_slice() else {
+        panic!("{commands:?}");
+    };
+    assert_eq!(
+        resume.join(" "),
+        format!("deploy -P --version {second} -h {}", ill.address)
+    );
+    assert_eq!(
+        undo.join(" "),
+        format!("rollback {first} -h {}", well.address)
+    );
+    let runs = |words: &[String]| {
+        let words: Vec<&str> = words.iter().map(String::as_str).chain(["--yes"]).collect();
+        let said = stage.run(&words);
+        assert_eq!(
+            said.code,
+            Some(0),
+            "{words:?} {}{}",
+            said.stdout,
+            said.stderr
+        );
+    };
+    let running = |host: &lab::Host| stage.running(Engine::On(host));
+    runs(undo);
+    assert_eq!(running(&well), [format!("hello-web-{first}")]);
+    assert_eq!(running(&ill), [format!("hello-web-{first}")]);
+    // What was the matter is mended: the rest can follow.
+    stage.configure(&stage.manifest(""));
+    runs(resume);
+    assert_eq!(running(&well), [format!("hello-web-{first}")]);
+    assert_eq!(running(&ill), [format!("hello-web-{second}")]);
+}

@@ -22,6 +22,7 @@ use crate::manifest::copilot::{WorkloadFile, Workspace, WorkspaceError};
 use crate::manifest::tree::Node;
 use crate::pipeline::copilot::{Gathered, Known, Target, Wanted, gather};
 use crate::pipeline::package::{Package, Pure};
+use crate::pipeline::recovery::Again;
 use crate::pipeline::{DeployError, Goal, Host, Request};
 use crate::plugin::Plugins;
 use crate::plugin::select;
@@ -199,10 +200,8 @@ pub(super) async fn ready(
         primary: false,
         facts: None,
         save_facts: None,
-        command: format!(
-            "plimsoll {command} --name {workload} --env {}",
-            chosen.environment
-        ),
+        // Nobody goes on with this, or back, by a command of the same kind.
+        again: Again::default(),
     };
     let sandbox = Sandbox::new(cache, interrupt.clone())?;
     let target = Target {

@@ -420,6 +420,8 @@ impl Deploy<'_> {
                 leftovers: vec![Leftover {
                     host: self.deployment().stack.clone(),
                     state,
+                    unfinished: false,
+                    replaced: None,
                 }],
             }),
         }

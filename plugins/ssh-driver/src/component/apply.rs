@@ -525,10 +525,15 @@ impl Deploy {
             details.extend(host.map(|host| format!("{} Host: {host}", report.title)));
             details.extend(report.lines);
         }
-        let leftovers = self.aftermath.borrow().leftovers();
-        let leftovers = leftovers
+        let left = self.aftermath.borrow().leftovers(&self.desired.release);
+        let leftovers = left
             .into_iter()
-            .map(|(host, state)| Leftover { host, state })
+            .map(|left| Leftover {
+                host: left.host,
+                state: left.state,
+                unfinished: left.unfinished,
+                replaced: left.replaced,
+            })
             .collect();
         Failure::Partial(Partial {
             message,

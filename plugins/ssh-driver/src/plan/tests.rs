@@ -9,7 +9,7 @@ use crate::facts::{Container, Image, ProxyFacts};
 mod commands;
 
 /// A release of `app` in version `2` on the hosts of these groups, every host with the roles named.
-fn desired(
+pub(crate) fn desired(
     groups: &[&[&str]],
     roles: &[(&str, &[&str])],
     change: impl FnOnce(&mut Json),

@@ -7,6 +7,7 @@
 //! * [`run`]: what one run of plimsoll holds: hosts, secrets, slots, locks.
 //! * [`session`]: the powers of one component call, and the gates.
 //! * [`hosts`]: one connection a host.
+//! * [`login`]: logins at registries.
 //! * [`expand`]: what only a host's shell knows.
 //! * [`options`]: a container's specification as the Engine takes it.
 //! * [`journal`]: every privileged call, hash-chained.
@@ -22,6 +23,7 @@ pub mod hosts;
 pub mod interruption;
 pub mod journal;
 pub mod lock;
+pub mod login;
 pub mod options;
 pub mod plain;
 pub mod run;

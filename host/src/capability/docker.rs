@@ -215,6 +215,7 @@ impl<T: Send + 'static> HostEngineWithStore<T> for Powers {
         read::inspect_image(reference: String) -> Option<String>;
         read::images(labels: Labels) -> Vec<ImageSummary>;
         read::has_image(reference: String, digest: Vec<Part>) -> bool;
+        read::mirror() -> Option<String>;
         read::network_exists(name: String) -> bool;
         read::logs(name: String, wanted: LogLines) -> Vec<String>;
         read::read_file(container: String, path: String) -> Option<String>;

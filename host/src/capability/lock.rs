@@ -53,7 +53,10 @@ impl<T: Send + 'static> HostWithStore<T> for Powers {
         };
         let scope = covers(&session, &host, &path);
         let run = session.run.clone();
-        let work = async move { taken(&run, &host, &path, &details, None).await.map(drop) };
+        let work = async move {
+            let taken = taken(&run, &host, &path, &details, None, Keeper::Person);
+            taken.await
+        };
         Ok(session.mutate(call, scope, work).await)
     }
 
@@ -134,9 +137,8 @@ impl<T: Send + 'static> HostHeldWithStore<T> for Powers {
             path: path.clone(),
         };
         let work = async move {
-            let place = taken(&run, &host, &path, &details, wait).await?;
-            run.hold(HeldLock { host, path, place });
-            Ok(())
+            let _acquiring = run.acquiring();
+            taken(&run, &host, &path, &details, wait, Keeper::Run).await
         };
         match session.mutate(call, scope, work).await {
             Ok(()) => Ok(Ok(
@@ -169,10 +171,10 @@ impl<T: Send + 'static> HostHeldWithStore<T> for Powers {
         let scope = covers(&session, &host, &path);
         let run = session.run.clone();
         let work = async move {
+            // Whoever ends the run waits for this.
+            let _acquiring = run.acquiring();
             match run.let_go(&host, &path) {
-                Some(lock) => remove(&lock.place, &lock.path)
-                    .await
-                    .map_err(|error| from_wire(&error)),
+                Some(lock) => give_back(&lock).await.map_err(|error| from_wire(&error)),
                 None => Ok(()),
             }
         };
@@ -187,25 +189,50 @@ async fn place(run: &Run, host: &str) -> Result<Place, CapError> {
         .map_err(|error| from_wire(&error))
 }
 
-/// Takes the lock, at once or with patience (`kamal.md` §1.10), and answers where it is.
+/// Who has a lock that is taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keeper {
+    /// The run, which gives it back however it ends.
+    Run,
+    /// A person, who gives it back by hand.
+    Person,
+}
+
+/// Takes the lock, at once or with patience (`kamal.md` §1.10).
 async fn taken(
     run: &Run,
     host: &str,
     path: &str,
     details: &[Part],
     wait: Option<Patience>,
-) -> Result<Place, CapError> {
+    keeper: Keeper,
+) -> Result<(), CapError> {
     let place = place(run, host).await?;
     let details = encode(run.resolve(details, Readers::Everybody)?.expose());
     let mut left = wait.map_or(0, |wait| wait.timeout);
     let mut told = false;
     loop {
+        // Written down before it is asked for: if the answer is lost, what is in it says whether it is ours.
+        if keeper == Keeper::Run {
+            run.hold(HeldLock {
+                host: host.to_owned(),
+                path: path.to_owned(),
+                place: place.clone(),
+                doubt: Some(details.clone()),
+            });
+        }
         let content = match place
             .make_directory_exclusively(path, DETAILS, &details)
             .await
         {
-            Ok(Exclusive::Made) => return Ok(place),
-            Ok(Exclusive::AlreadyThere { content }) => content,
+            Ok(Exclusive::Made) => {
+                run.is_ours(host, path);
+                return Ok(());
+            }
+            Ok(Exclusive::AlreadyThere { content }) => {
+                run.let_go(host, path);
+                content
+            }
             Err(error) => return Err(from_wire(&error)),
         };
         let by = run.redacted(decode(&content).as_bytes());
@@ -251,12 +278,16 @@ fn covers(session: &Session, host: &str, path: &str) -> Result<(), Denied> {
         .map_err(|denied| denied.on(host))
 }
 
-/// Removes a lock's directory.
-pub(crate) async fn remove(place: &Place, path: &str) -> Result<(), WireError> {
-    place
-        .remove_exclusive_directory(path, DETAILS)
-        .await
-        .map(drop)
+/// Gives a lock back: removes its directory, and one in doubt only if it has what we wrote.
+pub(crate) async fn give_back(lock: &HeldLock) -> Result<(), WireError> {
+    if let Some(ours) = &lock.doubt {
+        let there = lock.place.read(&format!("{}/{DETAILS}", lock.path)).await?;
+        if there.as_deref() != Some(ours.as_bytes()) {
+            return Ok(());
+        }
+    }
+    let removed = lock.place.remove_exclusive_directory(&lock.path, DETAILS);
+    removed.await.map(drop)
 }
 
 fn encode(details: &str) -> String {
@@ -291,6 +322,30 @@ fn decode(content: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_lock_in_doubt_goes_only_if_it_has_what_we_wrote() {
+        let folder = std::env::temp_dir().join(format!("plimsoll-lock-{}", std::process::id()));
+        for (doubt, stays) in [
+            (None, false),
+            (Some("ours\n"), false),
+            (Some("another's\n"), true),
+        ] {
+            std::fs::create_dir_all(&folder).expect("a folder");
+            std::fs::write(folder.join(DETAILS), "ours\n").expect("a file");
+            let lock = HeldLock {
+                host: "local".to_owned(),
+                path: folder.display().to_string(),
+                place: Place::Local,
+                doubt: doubt.map(str::to_owned),
+            };
+            give_back(&lock).await.expect("it is given back");
+            assert_eq!(folder.exists(), stays, "{doubt:?}");
+            // There is nothing any more: that is given back, too.
+            let _ = std::fs::remove_dir_all(&folder);
+            give_back(&lock).await.expect("nothing to do");
+        }
+    }
 
     #[test]
     fn details_are_written_as_ruby_does_and_read_back() {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::{OnceCell, watch};
 use tokio::time::Instant;
 
 use super::aws::Aws;
@@ -16,7 +17,7 @@ use crate::manifest::placed::PlacedError;
 use crate::plan::canonical;
 use crate::report::{Event, Reporter};
 use crate::secret::{Redactor, Secret, SecretStore, encode};
-use crate::wire::Place;
+use crate::wire::{Credentials, Place};
 use crate::wit::renderer::exports::plimsoll::deploy::renderer::Source;
 use crate::wit::types::{CapError, Document, Encoding, FileRef, Part, Severity};
 
@@ -58,6 +59,8 @@ pub struct Run {
     started: (Instant, SystemTime),
     slots: Mutex<BTreeMap<String, String>>,
     locks: Mutex<Vec<HeldLock>>,
+    /// Locks that are being taken or given back.
+    acquiring: Arc<watch::Sender<usize>>,
     /// Texts of the rendered documents.
     known: OnceLock<HashSet<String>>,
     /// What of them came from where in the manifest.
@@ -65,6 +68,10 @@ pub struct Run {
     /// Documents of the plan that is carried out.
     approved: OnceLock<Vec<Document>>,
     aws: OnceLock<Arc<Aws>>,
+    /// Where the project's images are, when the manifest names it.
+    pub(super) own_registry: OnceLock<Option<String>>,
+    /// The login that AWS gave.
+    pub(super) aws_login: OnceCell<Credentials>,
     also_hidden: Vec<(String, Secret)>,
     /// Files of the project that go to servers.
     pub files: PlacedFiles,
@@ -78,6 +85,17 @@ pub(crate) struct HeldLock {
     pub(crate) host: String,
     pub(crate) path: String,
     pub(crate) place: Place,
+    /// What we wrote into it, while it is not known whether it became ours.
+    pub(crate) doubt: Option<String>,
+}
+
+/// A lock is being taken, or given back; dropped when that ended.
+pub(crate) struct Acquiring(Arc<watch::Sender<usize>>);
+
+impl Drop for Acquiring {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
+    }
 }
 
 /// A privileged call under way; dropped when it ended.
@@ -140,10 +158,13 @@ impl Run {
             started: (Instant::now(), SystemTime::now()),
             slots: Mutex::default(),
             locks: Mutex::default(),
+            acquiring: Arc::default(),
             known: OnceLock::new(),
             sources: OnceLock::new(),
             approved: OnceLock::new(),
             aws: OnceLock::new(),
+            own_registry: OnceLock::new(),
+            aws_login: OnceCell::new(),
             also_hidden: parts.also_hidden,
             files: parts.files,
             redactor: OnceLock::new(),
@@ -377,6 +398,21 @@ impl Run {
             .collect()
     }
 
+    /// From here on until the guard is dropped, a lock may become ours.
+    pub(crate) fn acquiring(&self) -> Acquiring {
+        self.acquiring.send_modify(|count| *count += 1);
+        Acquiring(self.acquiring.clone())
+    }
+
+    /// A lock that was in doubt is ours.
+    pub(crate) fn is_ours(&self, host: &str, path: &str) {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        let ours = locks
+            .iter_mut()
+            .filter(|lock| lock.host == host && lock.path == path);
+        ours.for_each(|lock| lock.doubt = None);
+    }
+
     pub(crate) fn hold(&self, lock: HeldLock) {
         self.locks
             .lock()
@@ -394,10 +430,13 @@ impl Run {
 
     /// Gives back every lock still held, however the run ended; says which it could not.
     pub async fn release_locks(&self) -> Vec<String> {
+        // One that is just being taken may be ours in a moment: whoever was stopped does not hear of it any more.
+        let mut taking = self.acquiring.subscribe();
+        let _ = tokio::time::timeout(GIVE_BACK, taking.wait_for(|count| *count == 0)).await;
         let locks = std::mem::take(&mut *self.locks.lock().unwrap_or_else(PoisonError::into_inner));
         let mut stuck = Vec::new();
         for lock in locks {
-            let giving_back = super::lock::remove(&lock.place, &lock.path);
+            let giving_back = super::lock::give_back(&lock);
             let why = match tokio::time::timeout(GIVE_BACK, giving_back).await {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => error.to_string(),

@@ -75,6 +75,7 @@ pub(super) async fn start(
         secrets,
     });
     run.show_hooks(project.envelope.hooks_output.clone());
+    run.logs_in_at(project.envelope.registry.server.as_deref());
     let request = Request {
         goal,
         deployment_id,

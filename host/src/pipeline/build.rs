@@ -15,7 +15,6 @@ use serde_json::json;
 
 use super::observe::run_hooks;
 use super::{DeployError, Host, Request};
-use crate::capability::run::Readers;
 use crate::interrupt::Level;
 use crate::plan::{ApprovedPlan, BoundPlan};
 use crate::report::Event;
@@ -98,8 +97,10 @@ fn failed(doing: &str, image: &Image) -> impl Fn(WireError) -> DeployError {
 
 /// The digest of one image, built and pushed if need be.
 async fn make(request: &Request, host: &Host, image: &Image) -> Result<String, DeployError> {
-    let login = image.registry.as_ref();
-    let login = login.map(|login| credentials(host, login)).transpose()?;
+    let login = match &image.registry {
+        Some(login) => Some(credentials(host, login, &image.reference).await?),
+        None => None,
+    };
     match &image.build {
         None => find(image, login.as_ref()).await,
         Some(wanted) => build_and_push(request, host, image, wanted, login.as_ref()).await,
@@ -208,20 +209,15 @@ async fn push(
         .map_err(fail)
 }
 
-pub(super) fn credentials(host: &Host, login: &Login) -> Result<Credentials, DeployError> {
-    let resolve = |value| {
-        host.run
-            .resolve(value, Readers::Recipient)
-            .map_err(DeployError::Capability)
-    };
-    Ok(Credentials {
-        server: login
-            .server
-            .clone()
-            .unwrap_or_else(|| "docker.io".to_owned()),
-        username: resolve(&login.username)?.expose().into(),
-        password: resolve(&login.password)?.expose().into(),
-    })
+/// The login that goes with pushes of an image.
+pub(super) async fn credentials(
+    host: &Host,
+    login: &Login,
+    image: &str,
+) -> Result<Credentials, DeployError> {
+    let (server, username) = (login.server.as_deref(), &login.username);
+    let login = host.run.login(server, username, &login.password, image);
+    login.await.map_err(DeployError::Capability)
 }
 
 fn journal(

@@ -88,8 +88,10 @@ async fn pull(host: &Host, name: &str, image: &Image, digest: &str) -> Result<()
         doing: format!("pull {} on {name}", image.reference),
         source,
     };
-    let login = image.registry.as_ref();
-    let login: Option<Credentials> = login.map(|login| credentials(host, login)).transpose()?;
+    let login: Option<Credentials> = match &image.registry {
+        Some(login) => Some(credentials(host, login, &image.reference).await?),
+        None => None,
+    };
     let entry = json!({"plugin": "host", "operation": "docker.pull", "subject": name, "arguments": {"image": image.reference}});
     host.run.journal.write("intent", &entry).map_err(|source| {
         fail(WireError::Io {

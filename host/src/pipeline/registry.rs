@@ -5,7 +5,8 @@ use super::build::nodes;
 use super::{DeployError, Host, Request};
 use crate::manifest::kamal::Credential;
 use crate::report::Verdict;
-use crate::wire::{Credentials, Hidden, WireError, registry};
+use crate::wire::{Credentials, WireError, registry};
+use crate::wit::types::{Encoding, Part, SecretRef};
 
 /// Does what the request asks for.
 ///
@@ -34,7 +35,7 @@ pub async fn registry(request: &Request, host: &Host) -> Result<Verdict, DeployE
             "removed the registry on this machine".to_owned()
         }
         ("registry setup" | "registry login", None) => {
-            let login = login(host)?;
+            let login = login(host).await?;
             registry::check_login(&login)
                 .await
                 .map_err(fail("log in"))?;
@@ -63,28 +64,26 @@ fn local(what: &str, instead: &str) -> DeployError {
     ))
 }
 
-fn login(host: &Host) -> Result<Credentials, DeployError> {
+async fn login(host: &Host) -> Result<Credentials, DeployError> {
     let registry = &host.project.envelope.registry;
-    let text = |credential: &Option<Credential>| {
-        match credential {
-        Some(Credential::Literal(secret)) => Ok(Hidden::from(secret.expose())),
-        Some(Credential::Secret(name)) => {
-            let found = host.run.secrets.get(name);
-            let found = found.map_err(|error| DeployError::Project(error.to_string()))?;
-            Ok(Hidden::from(found.expose()))
-        }
-        None => Err(DeployError::Project(
+    let value = |credential: &Option<Credential>| match credential {
+        Some(Credential::Literal(secret)) => vec![Part::Text(secret.expose().to_owned())],
+        Some(Credential::Secret(name)) => vec![Part::Secret(SecretRef {
+            name: name.clone(),
+            encoding: Encoding::Verbatim,
+        })],
+        None => Vec::new(),
+    };
+    let server = registry.server.as_deref();
+    let (username, password) = (value(&registry.username), value(&registry.password));
+    let any = format!("{}/", server.unwrap_or_default());
+    let login = host.run.login(server, &username, &password, &any);
+    let login = login.await.map_err(DeployError::Capability)?;
+    if login.username.reveal().is_empty() || login.password.reveal().is_empty() {
+        return Err(DeployError::Project(
             "the registry has no username or no password\nhint: add `registry: {username: …, password: [NAME]}`"
                 .to_owned(),
-        )),
+        ));
     }
-    };
-    Ok(Credentials {
-        server: registry
-            .server
-            .clone()
-            .unwrap_or_else(|| "docker.io".to_owned()),
-        username: text(&registry.username)?,
-        password: text(&registry.password)?,
-    })
+    Ok(login)
 }

@@ -183,6 +183,14 @@ impl Engine {
         }))
     }
 
+    /// The first registry mirror that it is set up with.
+    pub async fn mirror(&self) -> Result<Option<String>, WireError> {
+        let call = self.call("asking for its mirrors", "");
+        let said = self.json(&call, QUICK, request("GET", "/info")).await?;
+        let first = said["RegistryConfig"]["Mirrors"].get(0);
+        Ok(first.and_then(Value::as_str).map(str::to_owned))
+    }
+
     /// How messages name the Engine's place.
     pub fn place(&self) -> &str {
         &self.transport.place

@@ -238,6 +238,20 @@ pub fn beside_the_last_boots<'a>(boots: &[Step], next: &'a [Step]) -> &'a [Step]
     }
 }
 
+/// Which steps go first, so that the others find in a mirror what they fetch: one for each mirror. Without a mirror none
+/// has to wait.
+pub fn first_of_mirrors<'a>(
+    steps: &'a [Step],
+    mirror: impl Fn(&str) -> Option<String>,
+) -> (Vec<&'a Step>, Vec<&'a Step>) {
+    let mut seen = BTreeSet::new();
+    let (first, rest): (Vec<_>, Vec<_>) = steps.iter().partition(|step| {
+        let mirror = step.host.as_deref().and_then(&mirror);
+        mirror.is_some_and(|mirror| seen.insert(mirror))
+    });
+    (first, rest)
+}
+
 impl Task {
     /// Phase of what follows the last boots.
     pub const FINISH: &str = "finish";

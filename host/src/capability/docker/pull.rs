@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::failed;
 use crate::capability::run::{Readers, Run};
-use crate::wire::{self, Credentials};
+use crate::wire;
 use crate::wit::docker::Credentials as WitCredentials;
 use crate::wit::types::{CapError, Part, RemoteError};
 
@@ -23,21 +23,14 @@ pub(super) async fn pull(
         .map(|digest| digest.expose().to_owned());
     let lent = run.hosts.lend_registry(host, image).await;
     lent.map_err(failed)?;
-    let credentials = credentials
-        .map(|c| {
-            Ok(Credentials {
-                server: c.server.unwrap_or_else(|| "docker.io".to_owned()),
-                username: run
-                    .resolve(&c.username, Readers::Recipient)?
-                    .expose()
-                    .into(),
-                password: run
-                    .resolve(&c.password, Readers::Recipient)?
-                    .expose()
-                    .into(),
-            })
-        })
-        .transpose()?;
+    let credentials = match credentials {
+        Some(login) => {
+            let server = login.server.as_deref();
+            let login = run.login(server, &login.username, &login.password, image);
+            Some(login.await?)
+        }
+        None => None,
+    };
     let pulled = engine
         .pull(image, credentials.as_ref(), &mut |_| {})
         .await

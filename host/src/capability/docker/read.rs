@@ -115,6 +115,11 @@ pub(super) async fn has_image(
     has_digest(&opened.engine, &reference, digest.expose()).await
 }
 
+pub(super) async fn mirror(opened: Opened) -> Result<Option<String>, CapError> {
+    let _place = opened.session.budget()?;
+    opened.engine.mirror().await.map_err(failed)
+}
+
 pub(super) async fn network_exists(opened: Opened, name: String) -> Result<bool, CapError> {
     opened
         .session

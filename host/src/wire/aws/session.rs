@@ -55,19 +55,30 @@ impl Session {
     /// # Errors
     /// When there is no region, or no code for the role of the profile.
     pub async fn open(ask: AskForCode) -> Result<Self, WireError> {
+        Self::load(None, ask).await
+    }
+
+    /// The same in a region that is known.
+    ///
+    /// # Errors
+    /// When there is no code for the role of the profile.
+    pub async fn open_in(region: &str, ask: AskForCode) -> Result<Self, WireError> {
+        Self::load(Some(Region::new(region.to_owned())), ask).await
+    }
+
+    async fn load(region: Option<Region>, ask: AskForCode) -> Result<Self, WireError> {
         let variables = Env::real();
         let profiles = profiles(&variables).await;
         let http = http_client(authorities::chosen(&variables, profiles.as_ref())?);
         let provider = ProviderConfig::without_region().with_http_client(http.clone());
-        let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+        let chosen = RegionProviderChain::first_try(region)
+            .or_else(EnvironmentVariableRegionProvider::new())
             .or_else(
                 ProfileFileRegionProvider::builder()
                     .configure(&provider)
                     .build(),
-            )
-            .region()
-            .await
-            .ok_or_else(AwsError::no_region)?;
+            );
+        let region = chosen.region().await.ok_or_else(AwsError::no_region)?;
         let loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
             .app_name(AppName::new("plimsoll").expect("it is a plain word"))

@@ -154,7 +154,8 @@ impl Deploy {
             };
             tell(step, Phase::Started, &step.title);
             let begun = clock::now_unix_ms();
-            let (acquired, ()) = join(self.world.perform(acquire), self.find_images(pulls)).await;
+            let found = join(self.find_images(pulls), self.mirrors(pulls));
+            let (acquired, ((), mirrors)) = join(self.world.perform(acquire), found).await;
             if let Err(error) = acquired {
                 tell(step, Phase::Failed, first_line(&words(&error)));
                 return Err(Trouble::Call(error));
@@ -164,10 +165,28 @@ impl Deploy {
             if clock::now_unix_ms().saturating_sub(begun) > WAITED {
                 self.find_images(pulls).await;
             }
-            let (unchanged, pulled) = join(self.unchanged(assumes), self.phase(pulls)).await;
+            let pulled = async {
+                let (first, rest) =
+                    step::first_of_mirrors(pulls, |host| mirrors.get(host).cloned());
+                self.at_once(first).await?;
+                self.at_once(rest).await
+            };
+            let (unchanged, pulled) = join(self.unchanged(assumes), pulled).await;
             together(vec![unchanged, pulled])?;
         }
         Ok(())
+    }
+
+    /// Host to the mirror that it pulls through, when there are several hosts. What can't be found out is no mirror.
+    async fn mirrors(&self, pulls: &[Step]) -> BTreeMap<String, String> {
+        let hosts = pulls.iter().filter_map(|step| step.host.as_deref());
+        let hosts: BTreeSet<&str> = hosts.filter(|_| pulls.len() > 1).collect();
+        let asked = hosts.into_iter().map(|host| async move {
+            let engine = self.world.engine(host).await.ok()?;
+            let mirror = engine.mirror().await.ok()??;
+            Some((host.to_owned(), mirror))
+        });
+        join_all(asked).await.into_iter().flatten().collect()
     }
 
     /// Notes which of the images to pull are there already. What can't be found out is pulled.
@@ -233,7 +252,11 @@ impl Deploy {
 
     /// Steps of a phase, at the same time.
     async fn phase(&self, phase: &[Step]) -> Result<(), Trouble> {
-        together(join_all(phase.iter().map(|step| self.step(step))).await)
+        self.at_once(phase).await
+    }
+
+    async fn at_once<'a>(&self, steps: impl IntoIterator<Item = &'a Step>) -> Result<(), Trouble> {
+        together(join_all(steps.into_iter().map(|step| self.step(step))).await)
     }
 
     /// The hosts are as the plan assumed.

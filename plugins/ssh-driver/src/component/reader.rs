@@ -69,6 +69,11 @@ impl Reader {
         self.places.call(asked).await
     }
 
+    /// The first registry mirror that the Engine pulls through.
+    pub(super) async fn mirror(&self) -> Result<Option<String>, CapError> {
+        self.places.call(self.engine.mirror()).await
+    }
+
     pub(super) async fn network_exists(&self, name: &str) -> Result<bool, CapError> {
         self.places
             .call(self.engine.network_exists(name.to_owned()))

@@ -925,3 +925,61 @@ fn what_to_go_back_to_is_the_one_version_that_everything_replaces() {
         assert_eq!(previous.as_deref(), expected);
     }
 }
+
+#[test]
+fn one_host_of_each_mirror_pulls_first() {
+    let hosts = ["web-1", "web-2", "web-3", "web-4"];
+    let desired = desired(&[&hosts], &[("web", &hosts)], |_| {});
+    let facts = hosts.map(|host| (host, used(Vec::new())));
+    let steps = steps(&desired, &facts, &[]);
+    let images: Vec<crate::step::Step> = steps
+        .into_iter()
+        .filter(|step| matches!(step.task, Task::Image { .. }))
+        .collect();
+    let on = |mirrors: [Option<&'static str>; 4]| {
+        let mirror = move |host: &str| {
+            let at = hosts.iter().position(|one| *one == host)?;
+            mirrors[at].map(str::to_owned)
+        };
+        let (first, _) = crate::step::first_of_mirrors(&images, mirror);
+        let hosts = first.into_iter().filter_map(|step| step.host.clone());
+        hosts.collect::<Vec<_>>()
+    };
+    assert_eq!(on([None; 4]), Vec::<String>::new());
+    assert_eq!(
+        on([Some("a"), Some("a"), None, Some("b")]),
+        ["web-1", "web-4"]
+    );
+}
+
+#[test]
+fn what_a_boot_stops_is_not_removed_at_the_same_time() {
+    let of = |retain: u32, roles: &[(&str, &[&str])]| {
+        let desired = desired(&[&["web-1"]], roles, |release| {
+            release["retain_containers"] = json!(retain);
+        });
+        let running = |role: &str| container(&format!("app-{role}-1"), role, "running", 10);
+        let facts = used(roles.iter().map(|(role, _)| running(role)).collect());
+        let changed: Vec<String> = roles
+            .iter()
+            .map(|(role, _)| format!("host/web-1/role/{role}"))
+            .collect();
+        let changed: Vec<&str> = changed.iter().map(String::as_str).collect();
+        let steps = steps(&desired, &[("web-1", facts)], &changed);
+        let phases: Vec<_> = steps
+            .chunk_by(|before, step| step.task.joins(&before.task))
+            .collect();
+        let boots = phases
+            .iter()
+            .position(|phase| matches!(phase[0].task, Task::Boot(_)))
+            .expect("boots");
+        crate::step::beside_the_last_boots(phases[boots], phases[boots + 1]).len()
+    };
+    let (web, job): (&[&str], &[&str]) = (&["web-1"], &["web-1"]);
+    assert_eq!(of(1, &[("web", web)]), 1, "what was replaced is kept");
+    assert_eq!(
+        of(1, &[("web", web), ("job", job)]),
+        0,
+        "one of two that are stopped goes"
+    );
+}

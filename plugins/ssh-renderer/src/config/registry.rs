@@ -77,6 +77,14 @@ fn is_local(server: &str) -> bool {
     server.lines().any(|line| line.starts_with("localhost:")) || server.starts_with("localhost$")
 }
 
+/// ECR, as `aws ecr get-login-password` is for: the host logs in with the user's own AWS credentials, unless there is a
+/// password.
+fn is_aws(registry: &Registry) -> bool {
+    let server = registry.server.as_deref().unwrap_or_default();
+    let ecr = server.contains(".dkr.ecr") && server.contains(".amazonaws.com");
+    ecr && registry.username == Some(Credential::Literal("AWS".to_owned()))
+}
+
 fn credential(node: Option<&Node>) -> Option<Credential> {
     let node = node?;
     if let Some([only]) = node.as_list() {
@@ -104,6 +112,13 @@ pub fn check(node: &Node, path: &str, findings: &mut Findings) {
         return;
     }
     for key in ["username", "password"] {
+        // The host has a login of its own there.
+        if key == "password"
+            && is_aws(&read_one(node))
+            && !node.get(key).is_some_and(Node::is_present)
+        {
+            continue;
+        }
         if schema::misspelt(node, &schema::REGISTRY, key) {
             continue;
         }

@@ -9,6 +9,19 @@ use crate::yaml::Node;
 
 /// A command with what follows it.
 pub fn command(node: &Node, path: &str, findings: &mut Findings) -> Line {
+    let line = read(node, path, findings);
+    if let Some(tail) = &line.tail {
+        let message = format!(
+            "{path}: `{tail}` is not run: with Kamal it is the server's own shell that does, once the container is started"
+        );
+        findings
+            .warn("shell-tail", message, Some(node.at))
+            .help("have a shell in the container run all of it, `sh -c '…'`, or do it in a hook");
+    }
+    line
+}
+
+fn read(node: &Node, path: &str, findings: &mut Findings) -> Line {
     line(&node.to_text()).unwrap_or_else(|Open(what)| {
         findings
             .error(
@@ -23,7 +36,7 @@ pub fn command(node: &Node, path: &str, findings: &mut Findings) -> Line {
 
 /// A text of which Kamal makes an argument without quotes: a volume, a port, a network.
 pub fn argument(node: &Node, path: &str, findings: &mut Findings) -> Option<Value> {
-    let mut line = command(node, path, findings);
+    let mut line = read(node, path, findings);
     if line.words.len() > 1 || line.tail.is_some() {
         let message = format!("{path}: should be one word, for Kamal does not quote it");
         findings

@@ -195,3 +195,33 @@ fn nobody_on_three_servers_notices_a_deploy_and_what_was_begun_is_answered() {
         assert!(failed.is_empty(), "{failed:?}");
     }
 }
+
+#[test]
+fn an_image_that_is_there_is_not_pulled_again_and_a_host_may_have_its_user_and_port() {
+    let Some(stage) = Stage::new(1) else { return };
+    let address = stage.host(0).address.clone();
+    let named = stage.manifest("").replace(
+        &format!("  - {address}\n"),
+        &format!("  - root@{address}:22\n"),
+    );
+    let version = stage.configure(&named);
+    stage.deploys(&[]);
+    let pulls = || {
+        let journals = stage.journals();
+        let pulls = journals
+            .iter()
+            .filter(|line| line["kind"] == "intent" && line["entry"]["operation"] == "docker.pull");
+        pulls
+            .filter(|line| {
+                line["entry"]["arguments"]["image"]
+                    .as_str()
+                    .is_some_and(|image| image.contains("hello"))
+            })
+            .count()
+    };
+    assert_eq!(pulls(), 1);
+    // As Kamal, it boots what runs already.
+    let said = stage.run(&["kamal", "deploy", "-P", "--version", &version]);
+    assert_eq!(said.code, Some(0), "{}{}", said.stdout, said.stderr);
+    assert_eq!(pulls(), 1, "it was pulled again");
+}

@@ -33,14 +33,15 @@ pub(super) async fn check_local(builds: &[&Wanted]) -> Result<(), DeployError> {
     {
         return Ok(());
     }
-    match Engine::local().await {
+    let version = async { Engine::local().await?.version().await };
+    match version.await {
         Err(source @ (WireError::DockerAbsent { .. } | WireError::DockerDenied { .. })) => {
             Err(DeployError::Wire {
                 doing: "build: Docker is not installed locally, or does not run".to_owned(),
                 source,
             })
         }
-        Ok(engine) if !engine.version().buildkit => Err(DeployError::Project(
+        Ok(version) if !version.buildkit => Err(DeployError::Project(
             "failed to build: Docker buildx plugin is not installed locally, and what answers as Docker Engine on this machine is Podman, which has no BuildKit\nhint: install Docker, build at `builder.remote`, or push by other means and deploy with -P".to_owned(),
         )),
         // Whatever else is wrong with it shows when it is used.

@@ -59,9 +59,9 @@ pub fn besides(input: &Input<'_>) -> Result<Vec<Step>, Refusal> {
     let hosts = input.desired.all_hosts().into_iter();
     let besides = hosts.filter(|host| input.desired.roles_on(host).is_empty());
     let steps = besides.map(|host| {
-        let Pruning { lines, rounds } = after_boots(input, host, &[])?;
-        let audit = input.audit(host, "prune/audit", None, &lines);
-        let rounds = [vec![audit]].into_iter().chain(rounds).collect();
+        let pruning = after_boots(input, host, &[])?;
+        let audit = input.audit(host, "prune/audit", None, &pruning.lines);
+        let rounds = vec![vec![audit], pruning.containers, pruning.images];
         let title = format!("prune {host}");
         Ok(input.work("finish", host, "prune", title, rounds))
     });

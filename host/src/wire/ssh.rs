@@ -12,6 +12,7 @@ mod quote;
 mod target;
 
 use std::{
+    collections::VecDeque,
     io,
     pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
@@ -37,9 +38,11 @@ use crate::wire::{
     place::{Command, ExecOutput, Gathered},
 };
 
-/// sshd allows 10 sessions on a connection by default (`MaxSessions`): these and one started ahead. The others are to spare,
-/// for it counts a session that has ended for a moment longer.
+/// sshd allows 10 sessions on a connection by default (`MaxSessions`): these and those started ahead. The others are to
+/// spare, for it counts a session that has ended for a moment longer.
 const SESSIONS: usize = 6;
+/// Shells started ahead: a deploy has two commands for a host at once.
+const AHEAD: usize = 2;
 
 /// What the shell started ahead does: read one line, and run it with the rest of the input as its input.
 ///
@@ -74,7 +77,7 @@ struct Connection {
     ended: watch::Receiver<Option<String>>,
     sessions: Arc<Semaphore>,
     forwards: forward::Forwards,
-    ahead: Mutex<Option<Starting>>,
+    ahead: Mutex<VecDeque<Starting>>,
     /// What carries this connection, and must live as long.
     _carrier: connect::Carrier,
 }
@@ -183,16 +186,18 @@ impl Ssh {
         }
     }
 
-    /// A shell that waits for its line: the one started ahead if it is still good.
+    /// A shell that waits for its line: one started ahead if it is still good.
     async fn session(&self) -> Result<Session, russh::Error> {
-        let ahead = self.slot().take();
-        if let Some(starting) = ahead
-            && let Ok(Ok(mut session)) = starting.await
-            && is_waiting(&mut session)
-        {
-            return Ok(session);
+        loop {
+            let Some(starting) = self.ahead().pop_front() else {
+                return self.start().await;
+            };
+            if let Ok(Ok(mut session)) = starting.await
+                && is_waiting(&mut session)
+            {
+                return Ok(session);
+            }
         }
-        self.start().await
     }
 
     async fn start(&self) -> Result<Session, russh::Error> {
@@ -217,14 +222,14 @@ impl Ssh {
     }
 
     fn start_ahead(&self) {
-        let mut slot = self.slot();
-        if slot.is_none() {
+        let mut ahead = self.ahead();
+        while ahead.len() < AHEAD {
             let ssh = self.clone();
-            *slot = Some(tokio::spawn(async move { ssh.start().await }));
+            ahead.push_back(tokio::spawn(async move { ssh.start().await }));
         }
     }
 
-    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Starting>> {
+    fn ahead(&self) -> std::sync::MutexGuard<'_, VecDeque<Starting>> {
         self.connection
             .ahead
             .lock()

@@ -230,7 +230,7 @@ where
             ended,
             sessions: Arc::new(Semaphore::new(SESSIONS)),
             forwards,
-            ahead: Mutex::new(None),
+            ahead: Mutex::default(),
             _carrier: carrier,
         }),
     })

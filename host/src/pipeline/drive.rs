@@ -98,7 +98,7 @@ fn recoverable(request: &Request, plan: &Plan, error: DeployError) -> DeployErro
     match error {
         DeployError::Partial(partial, _) => {
             let recovery = Recovery::of(request, &plan.context.version, &partial.leftovers);
-            DeployError::Partial(partial, recovery)
+            DeployError::Partial(partial, Box::new(recovery))
         }
         other => other,
     }

@@ -48,7 +48,7 @@ pub enum DeployError {
     Refused(String),
     /// Some of it was done.
     #[error("{}", message(&.0.message))]
-    Partial(Partial, Recovery),
+    Partial(Partial, Box<Recovery>),
     /// Mandatory violations; they were shown.
     #[error("stopped by {0} mandatory policy violation(s); nothing was changed")]
     Violations(usize),
@@ -151,7 +151,7 @@ impl DeployError {
     pub fn from_failure(failure: Failure) -> Self {
         match failure {
             Failure::Refused(why) => Self::Refused(why),
-            Failure::Partial(partial) => Self::Partial(partial, Recovery::default()),
+            Failure::Partial(partial) => Self::Partial(partial, Box::default()),
             Failure::Capability(CapError::Cancelled) => Self::Interrupted(String::new()),
             Failure::Capability(error) => Self::Capability(error),
         }

@@ -240,10 +240,10 @@ pub fn beside_the_last_boots<'a>(boots: &[Step], next: &'a [Step]) -> &'a [Step]
 
 /// Which steps go first, so that the others find in a mirror what they fetch: one for each mirror. Without a mirror none
 /// has to wait.
-pub fn first_of_mirrors<'a>(
-    steps: &'a [Step],
+pub fn first_of_mirrors(
+    steps: &[Step],
     mirror: impl Fn(&str) -> Option<String>,
-) -> (Vec<&'a Step>, Vec<&'a Step>) {
+) -> (Vec<&Step>, Vec<&Step>) {
     let mut seen = BTreeSet::new();
     let (first, rest): (Vec<_>, Vec<_>) = steps.iter().partition(|step| {
         let mirror = step.host.as_deref().and_then(&mirror);

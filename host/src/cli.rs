@@ -36,7 +36,7 @@ use footing::Footing;
 
 /// Deploys containers to your own servers as `kamal deploy` does, and to AWS ECS as Copilot does, from sandboxed components.
 ///
-/// Exit codes: 0 done, or nothing to do; 1 it could not be done; 2 the command line is wrong; 130 interrupted.
+/// Exit codes: 0 done, or nothing to do; 1 it could not be done; 2 the command line is wrong; 130 interrupted (143 by SIGTERM).
 #[derive(Debug, Parser)]
 #[command(
     name = "plimsoll",

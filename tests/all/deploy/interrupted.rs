@@ -21,9 +21,11 @@ fn signalled_while_waiting(stage: &Stage, signals: &[&str]) -> (String, Said, Du
     stage.deploys(&[]);
     let bad = stage.configure(&stage.manifest("env:\n  clear:\n    HELLO_UNHEALTHY: 1\n"));
     let prober = probe(&host.address);
-    let before = stage.begun("docker.exec");
+    let before = stage.begun("docker.exec.start");
     let deploy = stage.starts(&[]);
-    wait_until("the proxy is told", || stage.begun("docker.exec") > before);
+    wait_until("the proxy is told", || {
+        stage.begun("docker.exec.start") > before
+    });
     let begun = Instant::now();
     for signal in signals {
         send(signal, &deploy);
@@ -78,7 +80,8 @@ fn a_second_ctrl_c_stops_at_once_and_says_what_may_go_on() {
     assert_eq!(said.code, Some(130), "{}", said.stderr);
     assert!(took < Duration::from_secs(2), "{took:?}");
     assert!(
-        said.stderr.contains("not known to have ended") && said.stderr.contains("docker.exec on "),
+        said.stderr.contains("not known to have ended")
+            && said.stderr.contains("docker.exec.start on "),
         "{}",
         said.stderr
     );
@@ -142,9 +145,11 @@ fn what_a_killed_deploy_left_is_said_and_the_next_one_clears_it() {
     stage.deploys(&[]);
     let bad = stage.configure(&stage.manifest("env:\n  clear:\n    HELLO_UNHEALTHY: 1\n"));
     let prober = probe(&host.address);
-    let before = stage.begun("docker.exec");
+    let before = stage.begun("docker.exec.start");
     let mut deploy = stage.starts(&[]);
-    wait_until("the proxy is told", || stage.begun("docker.exec") > before);
+    wait_until("the proxy is told", || {
+        stage.begun("docker.exec.start") > before
+    });
     deploy.kill().unwrap();
     deploy.wait().unwrap();
     let mut running = stage.running(Engine::On(&host));

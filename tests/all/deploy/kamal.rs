@@ -122,7 +122,7 @@ fn a_destination_lives_beside_the_others_under_its_own_names() {
     let verdict = stage.deploys(&["-d", "staging"]);
     assert!(
         verdict.ends_with(&format!(
-            "undo with `plimsoll deploy -d staging -P --version {version}`"
+            "undo with `plimsoll deploy -P --version {version} -d staging`"
         )),
         "{verdict}"
     );

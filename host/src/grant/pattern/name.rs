@@ -58,9 +58,9 @@ fn is_name(name: &str) -> bool {
 pub struct HostPattern(Option<Segment>);
 
 impl HostPattern {
-    /// Exactly this host.
+    /// Exactly this host, as the manifest names it: `root@web-1:2222` with its user, too.
     pub fn exact(host: &str) -> Self {
-        Self(Some(Segment::exact(host.to_ascii_lowercase())))
+        Self(Some(Segment::exact(lowered(host))))
     }
 
     /// Reads a pattern.
@@ -82,18 +82,21 @@ impl HostPattern {
 
     /// Whether it covers a host.
     pub fn covers(&self, host: &str) -> bool {
-        let host = host.to_ascii_lowercase();
-        if host.is_empty() || !host.chars().all(in_host) {
-            return false;
-        }
+        let host = lowered(host);
+        // Another user is only covered where the manifest names it.
+        let without_user = !host.is_empty() && host.chars().all(in_host);
         match &self.0 {
+            Some(segment) if segment.tail == Tail::Exact => {
+                !host.is_empty() && segment.text == host
+            }
+            _ if !without_user => false,
             None => true,
             Some(segment) => {
                 // `web-*` must not cover `web-1.attacker.example`.
                 let within = host
                     .strip_prefix(&segment.text)
                     .is_some_and(|rest| !rest.contains(['.', ':']));
-                segment.covers(&host) && (segment.tail == Tail::Exact || within)
+                segment.covers(&host) && within
             }
         }
     }
@@ -105,6 +108,14 @@ impl fmt::Display for HostPattern {
             Some(segment) => segment.fmt(f),
             None => f.write_str("**"),
         }
+    }
+}
+
+/// A host's name is the same in small letters; a user's is not.
+fn lowered(host: &str) -> String {
+    match host.rsplit_once('@') {
+        Some((user, host)) => format!("{user}@{}", host.to_ascii_lowercase()),
+        None => host.to_ascii_lowercase(),
     }
 }
 

@@ -33,6 +33,24 @@ fn refuses<P>(parse: impl Fn(&str) -> Result<P, PatternError>, texts: &[&str]) {
 }
 
 #[test]
+fn a_host_of_the_manifest_is_covered_with_its_user_and_no_other() {
+    let named = HostPattern::exact("root@Web-1:2222");
+    assert!(named.covers("root@web-1:2222"));
+    for other in [
+        "web-1:2222",
+        "Root@web-1:2222",
+        "ada@web-1:2222",
+        "root@web-1",
+        "",
+    ] {
+        assert!(!named.covers(other), "{other}");
+    }
+    assert!(!HostPattern::exact("web-1").covers("root@web-1"));
+    assert!(!HostPattern::parse("web-*").unwrap().covers("root@web-1"));
+    assert!(!HostPattern::parse("**").unwrap().covers("root@web-1"));
+}
+
+#[test]
 fn names_are_matched_exactly_or_by_prefix() {
     check(
         NamePattern::parse,

@@ -190,7 +190,9 @@ impl<'a> SmallEngine<'a> {
             return None;
         }
         let log = fs::File::create(path.join("log")).unwrap();
-        let process = Command::new("dockerd")
+        // In a network of its own: an Engine without a bridge takes `docker0` away from the one that has it.
+        let process = Command::new("unshare")
+            .args(["--net", "dockerd"])
             .arg("--host")
             .arg(format!("unix://{}", path.join("socket").display()))
             .arg("--data-root")

@@ -472,5 +472,5 @@ async fn connections_that_the_engine_closed_are_replaced() {
     for _ in 0..20 {
         assert!(engine.containers(Which::All, &[]).await.unwrap().is_empty());
     }
-    assert_eq!(connections.load(Ordering::Relaxed), 21);
+    assert_eq!(connections.load(Ordering::Relaxed), 20);
 }
